@@ -44,7 +44,7 @@ fn main() {
         ),
         ("beta, 2 x 50,000", 50_000, 2, CalibratorSpec::Beta { reduction: b }),
         ("beta top-label, 10 x 50,000", 50_000, 10, CalibratorSpec::Beta { reduction: top }),
-        ("vector, 10 x 10,000", 10_000, 10, CalibratorSpec::Vector {}),
+        ("vector, 10 x 10,000", 10_000, 10, CalibratorSpec::Vector),
         ("matrix, 10 x 10,000", 10_000, 10, CalibratorSpec::Matrix { odir }),
         (
             "matrix without penalty, 10 x 10,000",

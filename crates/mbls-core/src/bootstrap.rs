@@ -107,8 +107,9 @@ pub struct PairedDifference {
     pub observed: f64,
     /// The percentile bootstrap interval of the difference.
     pub interval: Interval,
-    /// The share of resamples in which the difference is 0 or less.
-    pub share_not_positive: f64,
+    /// The fraction of resamples in which the difference is 0 or less.
+    #[serde(rename = "share_not_positive")]
+    pub fraction_not_positive: f64,
     /// Number of resamples, each of `n` rows.
     pub resamples: usize,
     /// Number of rows.
@@ -131,7 +132,7 @@ pub struct PairedDifference {
 /// let difference = paired_difference(5, 1000, 0.95, 0, mean(left), mean(right)).expect("means are finite");
 /// // Means vary by far more than 0.1, their difference does not.
 /// assert!((difference.interval.low - 0.1).abs() < 1e-12 && (difference.interval.high - 0.1).abs() < 1e-12);
-/// assert_eq!(difference.share_not_positive, 0.0);
+/// assert_eq!(difference.fraction_not_positive, 0.0);
 /// ```
 ///
 /// # References
@@ -150,8 +151,8 @@ pub fn paired_difference(
     let rows: Vec<u32> = (0..u32::try_from(n).ok()?).collect();
     let observed = Some(difference(&rows)).filter(|value| value.is_finite())?;
     let not_positive = sorted.partition_point(|value| *value <= 0.0);
-    let share_not_positive = not_positive as f64 / resamples as f64;
-    Some(PairedDifference { observed, interval, share_not_positive, resamples, n })
+    let fraction_not_positive = not_positive as f64 / resamples as f64;
+    Some(PairedDifference { observed, interval, fraction_not_positive, resamples, n })
 }
 
 /// Returns the statistic of every resample of `0..n`, or `None` if `n` is 0 or exceeds `u32`.
@@ -288,11 +289,11 @@ mod tests {
         assert_eq!(by_value, paired.interval);
         let values = bootstrap(80, 1000, 3, mean_of(&differences)).unwrap();
         let share = values.iter().filter(|value| **value <= 0.0).count() as f64 / 1000.0;
-        assert_eq!((paired.share_not_positive, paired.n, paired.resamples), (share, 80, 1000));
+        assert_eq!((paired.fraction_not_positive, paired.n, paired.resamples), (share, 80, 1000));
         // A model compared with itself: the difference is 0 in every resample.
         let same = paired_difference(80, 100, 0.9, 3, mean_of(&left), mean_of(&left)).unwrap();
         assert_eq!(
-            (same.interval.low, same.interval.high, same.share_not_positive),
+            (same.interval.low, same.interval.high, same.fraction_not_positive),
             (0.0, 0.0, 1.0)
         );
     }

@@ -87,5 +87,11 @@ pub mod metric;
 pub mod number;
 mod parallel;
 mod simd;
+mod unit_variant;
 
 pub use error::{Error, Result};
+
+// The code of the README compiles as a reader would paste it.
+#[cfg(all(doctest, feature = "candle"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,8 @@
-// The type that numbers are stored in, and that of computations; stands in front of every source of kernels.
+// The storage type of numbers and the type of computations. This header precedes every kernel
+// source.
 //
-// Compiled by NVRTC without any header, once for each stored type: one of STORED_F64, STORED_F32, STORED_F16 and STORED_BF16 is
-// defined.
+// Compiled by NVRTC without any other header, once for each storage type: exactly one of
+// STORED_F64, STORED_F32, STORED_F16 and STORED_BF16 is defined.
 
 typedef unsigned short u16;
 typedef unsigned int u32;
@@ -35,7 +36,7 @@ struct Stored { u16 bits; };
 typedef float Compute;
 __device__ Compute load(Stored value) { return __uint_as_float((u32)value.bits << 16); }
 __device__ Stored store(Compute value) {
-    // To the nearest, to even at the middle; a NaN could else be rounded to infinity.
+    // Rounds to nearest, ties to even. Without this branch a NaN could be rounded to infinity.
     u32 bits = __float_as_uint(value);
     Stored result;
     result.bits = value != value ? 0x7fff : (u16)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);

@@ -1,10 +1,10 @@
-//! The types that numbers are stored in.
+//! Storage types of numbers.
 
 use candle_core::cuda_backend::CudaDType;
 use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
 use half::{bf16, f16};
 
-/// The names of all types that a source is compiled for.
+/// The names of all types for which a source is compiled.
 pub const ELEMENTS: [&str; 4] = [
     <f64 as Element>::NAME,
     <f32 as Element>::NAME,
@@ -12,10 +12,10 @@ pub const ELEMENTS: [&str; 4] = [
     <bf16 as Element>::NAME,
 ];
 
-/// A type that numbers are stored in, on the device.
+/// A storage type of numbers on the device.
 pub trait Element: CudaDType + DeviceRepr {
-    /// The name of the type in the source, which sees `STORED_` and this defined, and in the names
-    /// of modules.
+    /// The name of the type in module names and in the source, where `STORED_` followed by this
+    /// name is defined.
     const NAME: &'static str;
 
     /// The position in [`ELEMENTS`].
@@ -36,7 +36,7 @@ element!(f32, 1, "F32");
 element!(f16, 2, "F16");
 element!(bf16, 3, "BF16");
 
-/// Runs an expression with `$t` being the type of stored numbers, or fails with an error that calls
+/// Evaluates an expression with `$t` bound to the storage type, or fails with an error that calls
 /// the operations `$what`.
 #[macro_export]
 macro_rules! for_element {

@@ -1,10 +1,10 @@
-//! Kernels for NVIDIA GPUs: one source for every type that tensors are stored in, compiled by NVRTC
-//! at the first use of a type.
+//! CUDA kernels for NVIDIA GPUs: one source for every storage type, compiled by NVRTC on the first
+//! use of a type.
 //!
-//! A `Module` is a source and what it is compiled to, an `Element` a stored type. `HEADER`, which
-//! stands in front of every source, says what a stored number is and how it is loaded and stored;
-//! `for_element!` chooses the type at run time. All of it needs the feature `cuda`; without it the
-//! crate is empty.
+//! A `Module` is a source and its compiled code, an `Element` is a storage type. `HEADER`, which
+//! precedes every source, defines the storage type and how its numbers are loaded and stored.
+//! `for_element!` selects the type at run time. Everything requires the feature `cuda`; without it
+//! the crate is empty.
 
 #[cfg(feature = "cuda")]
 mod element;

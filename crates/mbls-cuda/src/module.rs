@@ -1,4 +1,4 @@
-//! A source of kernels, compiled once for each type and found once for each thread and device.
+//! A source of kernels, compiled once per type and loaded once per thread and device.
 
 use crate::element::{ELEMENTS, Element};
 use candle_core::cuda_backend::cudarc::driver::CudaFunction;
@@ -12,10 +12,11 @@ use std::collections::HashMap;
 use std::panic::catch_unwind;
 use std::sync::OnceLock;
 
-/// What stands in front of every source: `Stored` and `Compute`, `load` and `store`, `MAX_THREADS`.
+/// The header that precedes every source: `Stored` and `Compute`, `load` and `store`,
+/// `MAX_THREADS`.
 pub const HEADER: &str = include_str!("element.cu");
 
-/// A source of kernels and what it is compiled to, which does not depend on the device.
+/// A source of kernels and its compiled code, which does not depend on the device.
 #[derive(Debug)]
 pub struct Module {
     name: &'static str,
@@ -26,7 +27,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// A module whose source is [`HEADER`] and then `sources`: `name` tells it from others on a
+    /// Creates a module whose source is [`HEADER`] followed by `sources`. `name` identifies it on a
     /// device, `what` and `file` name it in errors.
     pub const fn new(
         name: &'static str,
@@ -41,8 +42,8 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// Where NVRTC is not found or the source does not compile, there is no such kernel, or the
-    /// driver refuses the module.
+    /// Fails if NVRTC is not found, the source does not compile, there is no such kernel, or the
+    /// driver rejects the module.
     pub fn kernel<T: Element>(
         &self,
         device: &CudaDevice,
@@ -71,11 +72,11 @@ impl Module {
         Ok(function)
     }
 
-    /// Compiles the source for one of [`ELEMENTS`] to PTX; needs NVRTC, but no device.
+    /// Compiles the source for one of [`ELEMENTS`] to PTX. Requires NVRTC, but no device.
     ///
     /// # Errors
     ///
-    /// Where NVRTC is not found (the message contains "was not found") or the source does not
+    /// Fails if NVRTC is not found (the message contains "was not found") or the source does not
     /// compile.
     pub fn compile(&self, element: &str) -> Result<String> {
         let (what, source) = (self.what, [&[HEADER], self.sources].concat().concat());
@@ -84,7 +85,7 @@ impl Module {
             name: Some(self.file.into()),
             ..CompileOptions::default()
         };
-        // cudarc panics where it does not find the library.
+        // cudarc panics if it does not find the library.
         match catch_unwind(|| compile_ptx_with_opts(source, options)) {
             Ok(Ok(ptx)) => Ok(ptx.to_src()),
             Ok(Err(CompileError::CompileError { nvrtc, log, .. })) => {
@@ -98,7 +99,7 @@ impl Module {
     }
 }
 
-/// The names of the kernels in compiled PTX, sorted.
+/// Returns the names of the kernels in compiled PTX, sorted.
 pub fn entry_points(ptx: &str) -> Vec<&str> {
     let entries =
         ptx.lines().filter_map(|line| line.strip_prefix(".visible .entry ")?.strip_suffix('('));
@@ -118,7 +119,7 @@ mod tests {
         &["extern \"C\" __global__ void doubled(Stored* x) { *x = store(2 * load(*x)); }"],
     );
 
-    /// Needs the compiler, not a device.
+    /// Requires the compiler, but no device.
     #[test]
     fn the_header_compiles_for_every_type_and_for_no_other() {
         for element in ELEMENTS {

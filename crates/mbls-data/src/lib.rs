@@ -23,3 +23,8 @@ pub use legacy_shuffle::LegacyShuffle;
 pub use loader::{Collate, DataLoader, LoaderConfig, Order};
 pub use seed::Seed;
 pub use split::{random_split, stratified_split};
+
+// The code of the README compiles as a reader would paste it.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

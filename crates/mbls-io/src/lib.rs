@@ -33,3 +33,8 @@ pub use label_column::{Classes, Label, LabelColumn, LabelReading, Labels, Writte
 pub use on_error::OnError;
 pub use part_names::{PartEntries, PartName};
 pub use reading::{LeftOut, MultiLine, Reading};
+
+// The code of the README compiles as a reader would paste it.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,19 +1,21 @@
-"""Times layers beside PyTorch on the same work, in turn: A B A B, medians, each as often as a network has it.
+"""Times layers of mbls-nn and PyTorch on the same work.
+
+The two run alternately (A B A B). Reports medians, each multiplied by the number of times that a network has the layer.
 
     pip install torch
     python crates/mbls-nn/benches/compare.py [NETWORK|ITEM ...] [--kinds KIND ...] [--rounds 2] [--threads T] [--seconds 1] [--each] [--apart]
     python crates/mbls-nn/benches/compare.py resnet50-128 resnet50-512 --threads 1 --each --cuda --precision tf32  # or f32, bf16
 
-Run from the workspace's folder on an otherwise idle machine. An item is one distinct layer of a network, forward and backward, in
-f32; ours runs in the benchmark `layers`, the other side is plain PyTorch, each kind of layer in a process of its own. The rows of a
-network sum its items, kind by kind and all together, each as often as it occurs; with `--each` every item has a row too. The first
-layer of a network needs no gradient of its input on either side.
+Run it in the root of the workspace on an otherwise idle machine. An item is one distinct layer of a network, forward and backward,
+in f32. mbls-nn runs in the benchmark `layers`, the other side is plain PyTorch; each kind of layer runs in a separate process. The
+rows of a network sum its items per kind and in total, each as often as it occurs; with `--each` every item also has a row. The first
+layer of a network computes no gradient of its input on either side.
 
-Of an optimizer's steps, and of clipping, PyTorch has several forms, plain (a loop over parameters), foreach and fused; each is timed, and the
-fastest, which the row names, is what is compared with.
+PyTorch implements optimizer steps and clipping in several forms: plain (a loop over parameters), foreach and fused. Each is timed,
+and the comparison uses the fastest, which the row names.
 
-Batch norm with the addition and ReLU that follow it is one item, which in PyTorch is three operations, the latter two in place as
-torchvision has them; with `--apart` each is an item of its own on both sides.
+Batch norm with addition and ReLU is one item. In PyTorch it is three operations, the latter two in place as in torchvision. With
+`--apart` each of the three is a separate item on both sides.
 """
 import argparse
 import json
@@ -38,14 +40,14 @@ def medians(command, items, threads, seconds):
 
 
 def peer_steps(kind, shapes, place):
-    """What may be called for a step of an optimizer, or for clipping, by the name of its form."""
+    """Returns functions that run an optimizer step, or clipping, by the name of their form."""
     import torch
 
     parameters = [torch.randn([int(size) for size in shape.split("x")]).to(**place).requires_grad_(True) for shape in shapes.split("+")]
     for parameter in parameters:
         parameter.grad = torch.randn_like(parameter)
     if kind == "clip":
-        # The gradients are multiplied whether they are too large or not; a limit that they keep to leaves them as they are.
+        # Clipping multiplies in any case; a limit above the norm leaves the gradients unchanged.
         clip = torch.nn.utils.clip_grad_norm_
         return {form: lambda foreach=form == "foreach": clip(parameters, 1e9, foreach=foreach) for form in ("plain", "foreach")}
     make = {
@@ -116,7 +118,7 @@ def run_peer(items, threads, seconds, precision, cuda):
             step()
             synchronize()
             times.append(time.perf_counter() - begin)
-            if started is None:  # the first one warms up
+            if started is None:  # the first step warms up
                 times, started = [], time.perf_counter()
         return statistics.median(times)
 
@@ -127,7 +129,7 @@ def run_peer(items, threads, seconds, precision, cuda):
             print(json.dumps({"item": item, "threads": threads, "median": found, "form": form}))
             continue
         shape, options = [int(size) for size in shape.split("x")], [int(option) for option in options.split(",") if option]
-        # On a GPU what is usual there: images with the channels last.
+        # On a GPU, channels-last images are customary.
         last = {"memory_format": torch.channels_last} if cuda and len(shape) == 4 else {}
         layer, forward = peer_layer(kind, shape, options, {**place, **last})
         x = torch.randn(shape).to(**place, **last).requires_grad_("first" not in rest)
@@ -144,16 +146,16 @@ def run_peer(items, threads, seconds, precision, cuda):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("items", nargs="*")
-    parser.add_argument("--kinds", nargs="+", help="only these kinds of layers, as the rows name them")
+    parser.add_argument("--kinds", nargs="+", help="only these kinds of layers, named as in the rows")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--each", action="store_true")
     parser.add_argument("--apart", action="store_true")
-    parser.add_argument("--ours", help="a benchmark that is built already")
-    parser.add_argument("--under", default="", help="a command that each process runs under, such as 'taskset -c 0'")
+    parser.add_argument("--ours", help="path of an already built benchmark")
+    parser.add_argument("--under", default="", help="a command that wraps each process, such as 'taskset -c 0'")
     parser.add_argument("--precision", choices=["f32", "tf32", "bf16"], default="f32")
-    parser.add_argument("--cuda", action="store_true", help="on the first GPU")
+    parser.add_argument("--cuda", action="store_true", help="run on the first GPU")
     parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:

@@ -1,23 +1,23 @@
-//! Times layers forward and backward, and steps of optimizers, one JSON line each: `layers
-//! [--threads T] [--seconds S] [--precision P] [--cuda] ITEM...`; precision is `f32`, `bf16` or, on
-//! a CUDA device, `tf32`.
+//! Times layers forward and backward, and optimizer steps, one JSON line each:
+//! `layers [--threads T] [--seconds S] [--precision P] [--cuda] ITEM...`. The precision is `f32`,
+//! `bf16` or, on a CUDA device, `tf32`.
 //!
 //! An item is `KIND/INPUT SHAPE/OPTIONS`:
 //!
 //! - `conv2d/../OUT CHANNELS,KERNEL,STRIDE,PADDING,DILATION,GROUPS`, or `conv1d/..`, which has a
-//!   bias; with `/first` at its end the input's gradient is not wanted, as in the first layer of a
-//!   network;
-//! - `batch_norm/..` (training), the same with what follows it as `batch_norm_relu/..` and
+//!   bias; with `/first` at its end the gradient of the input is not computed, as in the first
+//!   layer of a network;
+//! - `batch_norm/..` (training), the same with an epilogue as `batch_norm_relu/..` and
 //!   `batch_norm_add_relu/..`, `relu/..`, `add/..` (of a second input of the same shape);
 //! - `max_pool/../KERNEL,STRIDE,PADDING`, `global_avg_pool/..`, `global_max_pool/..` (of one axis),
 //!   `bilinear/../HEIGHT,WIDTH`;
 //! - `linear/../OUT FEATURES`;
-//! - `sgd/SHAPE+SHAPE+..` (momentum 0.9, Nesterov's, weight decay), `adam/..`, `adamw/..` (both as
-//!   PyTorch has them by default): a step of parameters of these shapes; `clip/..`: clipping of
-//!   their gradients, whose norm is too large;
-//! - `peak/N`: a product of NxN matrices on each thread, which is what the machine can do.
+//! - `sgd/SHAPE+SHAPE+..` (momentum 0.9, Nesterov, weight decay), `adam/..`, `adamw/..` (both with
+//!   PyTorch's defaults): a step of parameters of these shapes; `clip/..`: clipping of their
+//!   gradients, whose norm is too large;
+//! - `peak/N`: a product of NxN matrices on each thread, which measures the machine's limit.
 //!
-//! `compare.py` calls this in turn with PyTorch.
+//! `compare.py` runs this and PyTorch alternately.
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Module, Tensor, Var};
@@ -29,8 +29,8 @@ use mbls_nn::{
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part
-/// of a step is then the operating system clearing pages.
+/// Keeps the memory of one step for the next. The system's allocator returns large blocks, so part
+/// of a step would be the operating system clearing pages.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -64,7 +64,7 @@ fn main() -> Result<()> {
                     unsafe { mbls_nn::without_events(&device)? };
                 }
             }
-            // What `cargo bench` adds.
+            // Added by `cargo bench`.
             "--bench" => {}
             _ => items.push(argument),
         }
@@ -78,8 +78,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The median time of a step, of at least 3 and of those that begin within the limit; one more
-/// warms up.
+/// Returns the median time of a step, over at least 3 steps and all that begin within the limit;
+/// one additional step warms up.
 fn median(
     step: &mut impl FnMut() -> candle_core::Result<()>,
     limit: Duration,
@@ -210,7 +210,7 @@ fn prepare_parameters(item: &str, dtype: DType, device: &Device) -> Result<Step>
             let given: Vec<Option<Tensor>> =
                 parameters.iter().map(|(_, var)| grads.get(var).cloned()).collect();
             return Ok(Box::new(move || {
-                // What has been clipped would not be clipped again.
+                // Clipped gradients would not be clipped again, so restore them.
                 for ((_, var), grad) in parameters.iter().zip(&given) {
                     grad.as_ref().map(|grad| grads.insert(var, grad.clone()));
                 }
@@ -230,7 +230,7 @@ fn layer(layer: impl Module + Send + 'static, x: Tensor) -> Step {
     step(move || layer.forward(&x))
 }
 
-/// Forward and backward.
+/// Returns a step that runs forward and backward.
 fn step(forward: impl Fn() -> candle_core::Result<Tensor> + Send + 'static) -> Step {
     Box::new(move || {
         let y = forward()?;

@@ -1,8 +1,8 @@
 """The layers of the networks that `compare.py` measures, as items of the benchmark `layers`: `KIND/INPUT SHAPE/OPTIONS`.
 
-CIFAR ResNets with batch 32 of 32x32 (ResNet-20 with 128), a text CNN on 128 sequences of 1000 vectors of 100, DeepLabV3 with ResNet-50 on 2 pictures of 256x256
-at output stride 8. Without DeepLabV3's dropout and the concatenation of its branches. `NETWORK-steps` are the steps of optimizers on a
-network's parameters, and the clipping of their gradients.
+CIFAR ResNets with batch 32 of 32x32 (ResNet-20 with 128), a text CNN on 128 sequences of 1000 vectors of 100, DeepLabV3 with ResNet-50 on 2 images of 256x256
+at output stride 8, without its dropout and the concatenation of its branches. `NETWORK-steps` are optimizer steps on a network's
+parameters, and the clipping of their gradients.
 """
 
 
@@ -16,7 +16,7 @@ def conv2d(images, inputs, size, outputs, kernel, stride=1, dilation=1, first=Fa
 
 
 def norm(images, channels, size, then=()):
-    """Batch norm, and what follows it: `relu`, or `add` and `relu`."""
+    """Yields batch norm and its epilogue: `relu`, or `add` and `relu`."""
     shape = by(images, channels, size, size)
     if not then:
         yield f"batch_norm/{shape}"
@@ -25,7 +25,7 @@ def norm(images, channels, size, then=()):
 
 
 def unit(images, inputs, size, outputs, kernel, stride=1, dilation=1, first=False, then=("relu",)):
-    """A convolution without bias, batch norm, and what follows."""
+    """Yields a convolution without bias, batch norm, and its epilogue."""
     yield from conv2d(images, inputs, size, outputs, kernel, stride, dilation, first)
     yield from norm(images, outputs, -(-size // stride), then)
 
@@ -44,7 +44,7 @@ def basic_blocks(images, size, widths=(64, 128, 256, 512), blocks=2):
 
 
 def bottlenecks(images, size, dilated=()):
-    """Stages in `dilated` keep their size, and dilate instead."""
+    """Yields the bottlenecks of a ResNet-50; stages in `dilated` use dilation instead of a stride."""
     inputs, dilation = 64, 1
     for stage, blocks in enumerate((3, 4, 6, 3)):
         width, stride, before = 64 << stage, 2 if stage else 1, dilation
@@ -73,7 +73,7 @@ def resnet20(images):
 
 
 def parameters(item):
-    """The shapes of a layer's parameters, as the networks have them."""
+    """Returns the shapes of a layer's parameters."""
     kind, shape, options, *_ = [*item.split("/"), ""]
     channels, *sizes = shape.split("x")[1:]
     outputs, kernel, *_ = [*options.split(","), ""]
@@ -85,7 +85,7 @@ def parameters(item):
 
 
 def steps(network):
-    """Steps of optimizers on all parameters of a network."""
+    """Returns optimizer steps on all parameters of a network."""
     shapes = "+".join(shape for item in network for shape in parameters(item))
     return [f"{kind}/{shapes}" for kind in ("sgd", "adam", "adamw", "clip")]
 
@@ -133,12 +133,12 @@ NETWORKS = {
 }
 
 
-# What `compare.py` runs where nothing is named.
+# The networks that `compare.py` runs by default.
 ON_CPU = ["resnet18", "resnet50", "textcnn", "deeplabv3"]
 
 
 def apart(items):
-    """The same work with batch norm, addition and ReLU each as an operation of its own."""
+    """Yields the same work with batch norm, addition and ReLU as separate operations."""
     for item in items:
         kind, shape, *rest = item.split("/")
         if kind.startswith("batch_norm_"):
@@ -149,7 +149,7 @@ def apart(items):
 
 
 def group(item):
-    """The kind of layer, as the tables name it."""
+    """Returns the kind of layer, as named in the tables."""
     kind = item.split("/")[0]
     names = {"conv": "convolutions", "batch_norm": "batch norm", "relu": "ReLU", "add": "addition", "bilinear": "upsampling", "linear": "linear"}
     names = {"sgd": "SGD", "adamw": "AdamW", "adam": "Adam", "clip": "clipping", **names}
@@ -157,7 +157,7 @@ def group(item):
 
 
 def operations(item):
-    """Floating-point operations of a convolution, forward and backward, as the definition has them; 0 for other layers."""
+    """Returns the floating-point operations of a convolution, forward and backward, by the definition; 0 for other layers."""
     kind, shape, options, *rest = [*item.split("/"), ""]
     if not kind.startswith("conv"):
         return 0

@@ -1,4 +1,4 @@
-//! Gradients of variables that pass beside candle's graph, as those of results do in
+//! Gradients of variables that bypass candle's graph, as those of results do in
 //! [`graph`](crate::graph).
 
 use candle_core::backprop::GradStore;
@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 
 /// A backward pass.
 struct Pass {
-    /// The tensors of its graph. While a pass waits for a thread pool, its own thread may be lent
-    /// to another pass.
+    /// The tensors of the graph of this pass. While a pass waits for a thread pool, its thread may
+    /// run another pass.
     graph: HashSet<TensorId>,
-    /// What has come so far for each variable.
+    /// The gradient accumulated so far for each variable.
     left: HashMap<TensorId, Tensor>,
 }
 
@@ -20,18 +20,18 @@ thread_local! {
     static PASS: RefCell<Option<Pass>> = const { RefCell::new(None) };
 }
 
-/// The gradients of `loss`, as by [`Tensor::backward`], at less cost.
+/// Computes the gradients of `loss`, like [`Tensor::backward`] but at lower cost.
 ///
-/// Candle makes zeros for every variable and adds the first gradient to them: on a GPU two pieces
-/// of memory, one of them cleared, and a kernel, for each parameter. Here the layers' own
-/// operations leave the gradients of variables beside candle's graph, which are added only where
-/// there is something to add them to. A variable that one operation reads has the same gradient
-/// either way, to the bit, but that a negative zero stays one; those of several readers are added
-/// in the order in which they come, candle's last.
+/// Candle allocates zeros for every variable and adds the first gradient to them. On a GPU that
+/// costs two allocations, one of them cleared, and a kernel launch per parameter. Here the layers'
+/// own operations store the gradients of variables outside candle's graph, and add gradients only
+/// if a variable has several. The gradient of a variable that one operation reads is bit-identical
+/// to candle's, except that a negative zero is preserved. Gradients from several readers are added
+/// in order of arrival, candle's last.
 ///
 /// # Errors
 ///
-/// As [`Tensor::backward`].
+/// Same as [`Tensor::backward`].
 ///
 /// ```
 /// use candle_core::{DType, Device, Module, Tensor};
@@ -45,7 +45,7 @@ thread_local! {
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 pub fn backward(loss: &Tensor) -> Result<GradStore> {
-    /// Restores what was, however the pass ends.
+    /// Restores the outer pass on every exit.
     struct Restore(Option<Pass>);
 
     impl Drop for Restore {
@@ -68,8 +68,8 @@ pub fn backward(loss: &Tensor) -> Result<GradStore> {
     Ok(gradients)
 }
 
-/// Leaves the gradient of a variable that comes from `node`; returns it where no pass through that
-/// node takes it, so that candle is to be told.
+/// Stores the gradient of a variable computed by `node`. Returns the gradient if no active pass
+/// through that node takes it; the caller then returns it to candle.
 pub(crate) fn leave(node: &Tensor, variable: TensorId, grad: Tensor) -> Result<Option<Tensor>> {
     let before = PASS.with_borrow_mut(|pass| {
         let pass = pass.as_mut().filter(|pass| pass.graph.contains(&node.id()))?;

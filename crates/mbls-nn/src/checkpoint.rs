@@ -1,7 +1,7 @@
 //! Weights of PyTorch and safetensors files as candle tensors.
 //!
-//! [`mbls_io::checkpoint`] says which files are read, what is not run, and the limits. Where a
-//! classifier is replaced, the rest is loaded:
+//! [`mbls_io::checkpoint`] documents the supported files, what is not executed, and the limits.
+//! This example replaces a classifier and loads the rest:
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -24,13 +24,13 @@
 //! # Ok::<(), mbls_nn::Error>(())
 //! ```
 //!
-//! What wrappers put before the names is taken off where more of them then fit the network, as
-//! [`ParamStore::load`](crate::ParamStore::load) says.
+//! Prefixes that wrappers add to the names are removed if more of the names then fit the network,
+//! see [`ParamStore::load`](crate::ParamStore::load).
 //!
 //! # Types
 //!
-//! `f64`, `f32`, `f16`, `bf16`, `i64`, `i32`, `i16`, `u8` and (safetensors) `u32` stay what they
-//! are; `i8` becomes `i64`, bool becomes `u8` of 0 and 1.
+//! `f64`, `f32`, `f16`, `bf16`, `i64`, `i32`, `i16`, `u8` and (safetensors) `u32` keep their type;
+//! `i8` becomes `i64`, bool becomes `u8` with values 0 and 1.
 //! [`ParamStore::load`](crate::ParamStore::load) converts to the store's type.
 
 pub use mbls_io::checkpoint::{Checkpoint, Key, Value};
@@ -45,23 +45,23 @@ use std::sync::Arc;
 pub trait StateDict {
     /// Returns the weights by name.
     ///
-    /// A prefix `module.` or `_orig_mod.` that all names have (but for the counts of an average,
-    /// such as `n_averaged`) is left out, and so is one within the other.
+    /// A prefix `module.` or `_orig_mod.` shared by all names (except the counters of an average,
+    /// such as `n_averaged`) is removed, including nested ones.
     ///
     /// # Errors
     ///
-    /// As [`Checkpoint::arrays`].
+    /// Same as [`Checkpoint::arrays`].
     fn state_dict(&self) -> Result<BTreeMap<String, Tensor>>;
 
-    /// Returns the weights by name, without the prefix of wrappers that makes the most names
-    /// `expected`, and that prefix (empty where none does).
+    /// Returns the weights by name, without the wrapper prefix whose removal makes the most names
+    /// `expected`, and that prefix (empty if there is none).
     ///
     /// For networks that are not built in a [`ParamStore`](crate::ParamStore), whose
-    /// [`load`](crate::ParamStore::load) takes prefixes off by the same rule.
+    /// [`load`](crate::ParamStore::load) removes prefixes by the same rule.
     ///
     /// # Errors
     ///
-    /// As [`Checkpoint::arrays`].
+    /// Same as [`Checkpoint::arrays`].
     fn state_dict_for(
         &self,
         expected: impl Fn(&str) -> bool,
@@ -84,13 +84,13 @@ impl StateDict for Checkpoint {
     }
 }
 
-/// A tensor of a [`Checkpoint`] as candle's.
+/// Conversion of a tensor of a [`Checkpoint`] to candle's.
 pub trait ToTensor {
     /// Returns the tensor, on the CPU and in the [type](self#types) of the file.
     ///
     /// # Errors
     ///
-    /// As [`Value::array`].
+    /// Same as [`Value::array`].
     fn tensor(&self) -> Result<Tensor>;
 }
 
@@ -100,7 +100,8 @@ impl ToTensor for Value<'_> {
     }
 }
 
-/// The weights by the names that they have in the file. What is one array there is one tensor.
+/// Returns the weights by their names in the file. Names that share one array there share one
+/// tensor.
 pub(crate) fn weights(checkpoint: &Checkpoint) -> Result<BTreeMap<String, Tensor>> {
     let mut tensors: HashMap<*const Array, Tensor> = HashMap::new();
     let mut weights = BTreeMap::new();

@@ -1,54 +1,53 @@
-//! The errors of this crate.
+//! The error type of this crate.
 
 use crate::LoadReport;
 
-/// What can go wrong here.
+/// The errors of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Candle refused an operation.
+    /// A candle operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
-    /// A saved state does not fit: tensors are missing, unexpected, or of another shape.
+    /// A saved state does not fit: tensors are missing, unexpected, or have another shape.
     #[error("{what} does not fit: {report}")]
     State {
-        /// What was to be loaded.
+        /// The object to load.
         what: String,
-        /// What fits and what does not.
+        /// Which tensors fit and which do not.
         report: Box<LoadReport>,
     },
-    /// Tensors of a saved state have names and shapes that fit, but another type or values that
-    /// cannot be.
+    /// Tensors of a saved state have names and shapes that fit, but another type or invalid values.
     #[error("{what} does not fit: {}", problems.join(", "))]
     Values {
-        /// What was to be loaded.
+        /// The object to load.
         what: String,
         /// Names with the found and the expected type or value.
         problems: Vec<String>,
     },
-    /// A file cannot be read or written, or is not a checkpoint that can be read.
+    /// A file cannot be read or written, or is not a supported checkpoint.
     #[error(transparent)]
     File(#[from] mbls_io::Error),
-    /// A setting lies outside its range.
+    /// A setting is out of range.
     #[error("{name} = {value}: expected {expected}")]
     Setting {
         /// The name of the setting.
         name: &'static str,
         /// The value found.
         value: String,
-        /// The values allowed.
+        /// The allowed values.
         expected: &'static str,
     },
-    /// There is no network of such a setting.
+    /// A network cannot be built with this setting.
     #[error("{network}: {name} = {value}, expected {expected}")]
     Network {
-        /// What was to be built: the kind of network, or the name of an architecture.
+        /// The kind of network or the name of the architecture.
         network: &'static str,
         /// The setting.
         name: &'static str,
-        /// Its value, as it was given.
+        /// Its value, as it was passed.
         value: String,
-        /// The values it may have.
+        /// The allowed values.
         expected: String,
     },
     /// A group of parameters cannot be formed.
@@ -56,7 +55,7 @@ pub enum Error {
     Group {
         /// The group's fields.
         group: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// A gradient does not fit its parameter.
@@ -64,15 +63,15 @@ pub enum Error {
     Gradient {
         /// The parameter's name.
         name: String,
-        /// What the gradient is like.
+        /// Shape, type and device of the gradient.
         found: String,
-        /// What the parameter is like.
+        /// Shape, type and device of the parameter.
         expected: String,
     },
 }
 
 impl Error {
-    /// Makes an [`Error::Network`].
+    /// Creates an [`Error::Network`].
     ///
     /// ```
     /// let error = mbls_nn::Error::network("ResNet", "classes", 0, "at least 1");
@@ -87,8 +86,8 @@ impl Error {
         Self::Network { network, name, value: value.to_string(), expected: expected.to_string() }
     }
 
-    /// Makes the error of another crate that has room for both: what is wrong with a file stays
-    /// what it is, anything else is boxed.
+    /// Converts to the error type of another crate: a file error is kept as it is, any other error
+    /// is boxed.
     pub fn pass_on<E>(self) -> E
     where
         E: From<mbls_io::Error> + From<Box<dyn std::error::Error + Send + Sync>>,
@@ -100,8 +99,8 @@ impl Error {
     }
 }
 
-/// For functions that return candle's error, such as a forward pass; what candle reported comes
-/// back as it was.
+/// For functions that return candle's error, such as a forward pass. An error that came from candle
+/// is returned unchanged.
 impl From<Error> for candle_core::Error {
     fn from(error: Error) -> Self {
         match error {

@@ -1,56 +1,56 @@
-//! How saved tensors fit the variables of a network, and how well they have to.
+//! Rules for how saved tensors must fit the variables of a network.
 
 use crate::{Error, Result, wrapper};
 use candle_core::{Shape, Tensor};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What PyTorch saves of every batch norm beside its running statistics; only one without a
-/// momentum has use for it.
+/// The counter that PyTorch saves with the running statistics of every batch norm. Only a batch
+/// norm without a momentum uses it.
 const UNUSED: &str = "num_batches_tracked";
 
-/// The most names that a message lists of each kind.
+/// The maximum number of names that a message lists per kind.
 const LISTED: usize = 16;
 
-/// How well a checkpoint has to fit a network.
+/// How strictly a checkpoint must fit a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit<'a> {
     /// Both have the same names with the same shapes.
     Strict,
-    /// As [`Strict`](Self::Strict), but for the named parts of the network: `"fc"` means `fc` and
-    /// `fc.weight`, not `fc2.weight`.
+    /// Same as [`Strict`](Self::Strict), except for the named parts of the network: `"fc"` means
+    /// `fc` and `fc.weight`, not `fc2.weight`.
     ///
-    /// Of these parts tensors may be missing, unexpected or of another shape, as those of a
-    /// classifier that is replaced. What fits is loaded there too.
+    /// In these parts, tensors may be missing, unexpected or of another shape, as when a classifier
+    /// is replaced. Tensors that fit are loaded there too.
     Except(&'a [&'a str]),
-    /// What fits is loaded; at least one tensor has to.
+    /// Loads the tensors that fit; at least one must.
     Lenient,
 }
 
-/// Which tensors of a checkpoint fit a network, by name and sorted.
+/// A report of which tensors of a checkpoint fit a network, by name and sorted.
 ///
-/// The counters `num_batches_tracked` that PyTorch saves are not unexpected where the network has
-/// no use for them.
+/// PyTorch's counters `num_batches_tracked` do not count as unexpected if the network does not use
+/// them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
-    /// What was taken off the checkpoint's names, such as `module.`; empty where nothing was. The
-    /// names below are without it.
+    /// The prefix removed from the checkpoint's names, such as `module.`; empty if none was
+    /// removed. The names below do not include it.
     pub prefix: String,
-    /// Those of the same shape.
+    /// Tensors with the same name and shape.
     pub loaded: Vec<String>,
-    /// Those that only the network has; they keep their values.
+    /// Tensors that only the network has; they keep their values.
     pub missing: Vec<String>,
-    /// Those that only the checkpoint has. The counts of an average, such as PyTorch's
-    /// `n_averaged`, are among them, but are not refused however well the rest has to fit.
+    /// Tensors that only the checkpoint has. They include the counters of an average, such as
+    /// PyTorch's `n_averaged`, which are never an error.
     pub unexpected: Vec<String>,
-    /// Those of another shape; the network's keep their values.
+    /// Tensors with another shape; the network's tensors keep their values.
     pub mis_shaped: Vec<MisShaped>,
 }
 
-/// A tensor whose shape is not that of the variable of its name.
+/// A tensor whose shape differs from that of the variable with the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MisShaped {
-    /// The name of both.
+    /// The name in the checkpoint and the network.
     pub name: String,
     /// The shape in the checkpoint.
     pub found: Shape,
@@ -59,7 +59,7 @@ pub struct MisShaped {
 }
 
 impl Fit<'_> {
-    /// Compares saved tensors with what is expected, which fails where they do not fit well enough.
+    /// Compares saved tensors with the expected ones and fails if they do not fit well enough.
     pub(crate) fn compare<'a>(
         self,
         what: &str,
@@ -80,7 +80,7 @@ impl Fit<'_> {
         Ok(report)
     }
 
-    /// Whether a tensor of this name has to fit.
+    /// Returns whether a tensor with this name must fit.
     fn refuses(self, name: &str) -> bool {
         let within = |part: &&str| {
             let rest = name.strip_prefix(part.trim_end_matches('.'));
@@ -94,7 +94,7 @@ impl Fit<'_> {
     }
 }
 
-/// Whether a saved tensor is the count of a wrapper.
+/// Returns whether a saved tensor is the counter of a wrapper.
 fn is_count(name: &str, found: &BTreeMap<String, Tensor>) -> bool {
     wrapper::is_bookkeeping(name) && found.get(name).is_some_and(|tensor| tensor.elem_count() == 1)
 }
@@ -120,13 +120,14 @@ impl LoadReport {
         report
     }
 
-    /// Whether checkpoint and network have the same names with the same shapes.
+    /// Returns whether checkpoint and network have the same names with the same shapes.
     pub fn fits(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty() && self.mis_shaped.is_empty()
     }
 }
 
-/// How many were loaded, without which prefix, then the names of those that were not.
+/// Shows the number of loaded tensors and the removed prefix, then the names of the tensors that
+/// were not loaded.
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} loaded", self.loaded.len())?;

@@ -1,18 +1,20 @@
-//! What candle lacks, or does slowly or wrongly, for training networks: layers whose gradients are
-//! right, parameters with a seeded initialisation, optimizers with PyTorch's semantics and a state
-//! that can be saved, learning rate schedules, gradient clipping, averages of the weights.
+//! Training building blocks that candle lacks or implements slowly or incorrectly: layers with
+//! correct gradients, parameters with seeded initialisation, optimizers with PyTorch's semantics
+//! and a state that can be saved, learning rate schedules, gradient clipping, averages of the
+//! weights.
 //!
-//! Layers take a [`VarBuilder`](candle_nn::VarBuilder), use PyTorch's parameter names and implement
-//! candle's [`Module`](candle_core::Module) or [`ModuleT`](candle_nn::ModuleT), so that any of them
-//! can stand alone in a candle program. Each is composed of candle's operations for every device,
-//! and has an operation of its own for `f32` and `f64` on the CPU and, with the feature `cuda`, for
-//! these and half precision on NVIDIA GPUs. A layer chooses by the device and type of its
-//! input. Results do not depend on the number of threads.
+//! Layers accept a [`VarBuilder`](candle_nn::VarBuilder), use PyTorch's parameter names and
+//! implement candle's [`Module`](candle_core::Module) or [`ModuleT`](candle_nn::ModuleT), so any of
+//! them can be used on its own in a candle program. Each layer has a portable implementation
+//! composed of candle's operations for every device, and a fused operation for `f32` and `f64` on
+//! the CPU and, with the feature `cuda`, for these types and half precision on NVIDIA GPUs. A layer
+//! selects the implementation by the device and type of its input. Results do not depend on the
+//! number of threads.
 //!
-//! Between operations of their own, gradients of activations pass beside candle's graph, which
-//! saves its zeros and sums; so do those of parameters with [`backward()`] in the place of candle's
-//! own. A graph must not be differentiated by two threads at once, nor once more after a backward
-//! pass through it has failed. [`no_grad`] keeps no graph.
+//! Between fused operations, gradients of activations bypass candle's graph, which avoids its zero
+//! tensors and additions. With [`backward()`] instead of candle's method, gradients of parameters
+//! bypass it too. A graph must not be differentiated by two threads at once, nor again after a
+//! backward pass through it has failed. [`no_grad`] keeps no graph.
 //!
 //! ```
 //! use candle_core::{DType, Device, Module, Tensor};
@@ -72,3 +74,8 @@ pub use optim::{
 };
 pub use param_store::{BUFFER_NAMES, ParamStore};
 pub use shape::{ConvConfig, ConvEpilogue, ConvInit, PoolSize, Window};
+
+// The code of the README compiles as a reader would paste it.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,46 +1,46 @@
-//! Checkpoints into a [`ParamStore`] and out of it.
+//! Loading checkpoints into a [`ParamStore`] and saving them from it.
 
 use crate::checkpoint::{Checkpoint, weights};
 use crate::{Error, Fit, LoadReport, ParamStore, Result};
 use std::path::Path;
 
-/// The name in the header of a safetensors file that means no tensor.
+/// The entry in the header of a safetensors file that is not a tensor.
 const RESERVED: &str = "__metadata__";
 
 impl ParamStore {
-    /// Sets the variables to a checkpoint's weights of the same names, converted to the store's
-    /// type and device.
+    /// Sets the variables to the weights with the same names in a checkpoint, converted to the
+    /// store's type and device.
     ///
-    /// The network has to be built before, for the store to know its variables.
+    /// Build the network first, so that the store knows its variables.
     ///
     /// # Wrappers
     ///
-    /// A prefix of the checkpoint's names is taken off where more of them are then names of the
+    /// A prefix of the checkpoint's names is removed if more of them then match names of the
     /// network: `module.` (`DataParallel`, `AveragedModel`), `_orig_mod.` (`torch.compile`),
-    /// `model.`, `net.` and `encoder.` (attributes that hold the network), or several in one
-    /// another such as `module._orig_mod.`. It stays where two tensors would get the same name.
-    /// [`LoadReport::prefix`] says what was taken off, and all names in the report are without it.
+    /// `model.`, `net.` and `encoder.` (attributes that hold the network), or several nested ones
+    /// such as `module._orig_mod.`. It is kept if two tensors would get the same name.
+    /// [`LoadReport::prefix`] is the removed prefix, and the names in the report do not include it.
     ///
-    /// What wrappers save beside the weights, such as the `n_averaged` of an average, is unexpected
-    /// but never refused.
+    /// Other tensors that wrappers save with the weights, such as the `n_averaged` of an average,
+    /// are unexpected but never an error.
     ///
     /// # Errors
     ///
-    /// [`mbls_io::Error::Checkpoint`] where no weights are found; [`Error::State`] where
-    /// they do not fit as `fit` demands, or none fits. No variable has changed then.
+    /// [`mbls_io::Error::Checkpoint`] if no weights are found; [`Error::State`] if they do not fit
+    /// as `fit` requires, or none fits. In these cases no variable has changed.
     pub fn load(&self, checkpoint: &Checkpoint, fit: Fit) -> Result<LoadReport> {
         self.fit_part("", checkpoint.name(), weights(checkpoint)?, fit)
     }
 
-    /// As [`load`](Self::load), for the variables of the network's part `part` alone, whose names
-    /// in the checkpoint are those without `part` and its point: an encoder
-    /// `encoder.conv1.weight` from a file that has `conv1.weight`.
+    /// Same as [`load`](Self::load), but only for the variables of the network's part `part`. Their
+    /// names in the checkpoint do not include `part` and its dot: an encoder `encoder.conv1.weight`
+    /// is loaded from a file that has `conv1.weight`.
     ///
-    /// The report and `fit` name what the checkpoint names.
+    /// The report and `fit` use the names in the checkpoint.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where the network has no such part; otherwise as [`load`](Self::load).
+    /// [`Error::Setting`] if the network has no such part; otherwise as [`load`](Self::load).
     ///
     /// ```
     /// use candle_core::{DType, Device};
@@ -66,12 +66,13 @@ impl ParamStore {
     }
 
     /// Writes parameters and buffers to a safetensors file, which [`Checkpoint::read`] and
-    /// PyTorch's `safetensors` read: whole or not at all, as [`mbls_io::atomic::write`] says.
+    /// PyTorch's `safetensors` read. The file is written atomically, see
+    /// [`mbls_io::atomic::write`].
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where a step of the writing fails, and [`mbls_io::Error::Checkpoint`] as for
-    /// [`to_safetensors`](Self::to_safetensors); what was at `path` is intact.
+    /// [`Error::File`] if writing fails, and [`mbls_io::Error::Checkpoint`] as for
+    /// [`to_safetensors`](Self::to_safetensors). In both cases a previous file at `path` is intact.
     ///
     /// ```no_run
     /// use candle_core::{DType, Device};
@@ -87,20 +88,19 @@ impl ParamStore {
         Ok(mbls_io::atomic::write(path, &self.to_safetensors()?)?)
     }
 
-    /// Parameters and buffers as a safetensors file with the same names.
+    /// Returns parameters and buffers as a safetensors file with the same names.
     ///
     /// The bytes depend on names and values alone.
     ///
     /// # Errors
     ///
-    /// [`mbls_io::Error::Checkpoint`] for a variable named `__metadata__`, which the format keeps
-    /// for itself; also where a tensor cannot be copied from its device.
+    /// [`mbls_io::Error::Checkpoint`] for a variable named `__metadata__`, which the format
+    /// reserves, and if a tensor cannot be copied from its device.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         let state = self.state();
         if state.contains_key(RESERVED) {
-            let problem = format!(
-                "no tensor can have the name {RESERVED}, which the format keeps for itself"
-            );
+            let problem =
+                format!("no tensor can have the name {RESERVED}, which the format reserves");
             return Err(mbls_io::Error::Checkpoint { file: "safetensors".into(), problem }.into());
         }
         Ok(safetensors::serialize(&state, None).map_err(candle_core::Error::from)?)

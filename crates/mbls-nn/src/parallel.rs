@@ -1,8 +1,8 @@
-//! Work that the threads of the current rayon pool share.
+//! Parallel loops on the threads of the current rayon pool.
 //!
-//! Rayon's drivers are some twenty functions, which are compiled for each closure that they are
-//! given and each type that passes them. Here what runs is a `dyn Fn` of an index, so that there is
-//! one driver. A chunk or a task is work enough to make the call of no account.
+//! Rayon's drivers are about twenty functions, which are compiled for each closure and each item
+//! type. Here the body is a `dyn Fn` of an index, so only one driver is compiled. A chunk or a task
+//! is large enough to make the cost of the dynamic call negligible.
 
 use rayon::prelude::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,8 @@ fn each(count: usize, run: &(dyn Fn(usize) + Sync)) {
     (0..count).into_par_iter().for_each(run);
 }
 
-/// Hands each chunk of `values`, of `size` or at the end fewer, to `run` with its index.
+/// Calls `run` with each chunk of `values` and its index. Chunks have `size` elements, the last one
+/// possibly fewer.
 pub(crate) fn each_chunk<T: Send>(
     values: &mut [T],
     size: usize,
@@ -21,8 +22,8 @@ pub(crate) fn each_chunk<T: Send>(
     let (len, first) = (values.len(), Shared(values.as_mut_ptr()));
     each(len.div_ceil(size), &|index| {
         let (first, start) = (&first, index * size);
-        // SAFETY: the chunk lies within `values`, which is borrowed until `each` returns; chunks of
-        // different indices do not overlap, and `each` calls with each index once.
+        // SAFETY: the chunk is within `values`, which is borrowed until `each` returns. Chunks of
+        // different indices do not overlap, and `each` calls the closure once per index.
         let chunk =
             unsafe { std::slice::from_raw_parts_mut(first.0.add(start), size.min(len - start)) };
         run(index, chunk);
@@ -32,10 +33,10 @@ pub(crate) fn each_chunk<T: Send>(
 /// A pointer that threads share.
 struct Shared<T>(*mut T);
 
-// SAFETY: what it points to is handed to one thread at a time, and may be, because `T` is `Send`.
+// SAFETY: each element is passed to one thread at a time, which is allowed because `T` is `Send`.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
-/// Hands each chunk to `run` with scratch memory, which `scratch` makes once for several chunks.
+/// Same as [`each_chunk`], with scratch memory, which `scratch` creates once for several chunks.
 pub(crate) fn each_chunk_with<T: Send, S>(
     values: &mut [T],
     size: usize,
@@ -48,10 +49,10 @@ pub(crate) fn each_chunk_with<T: Send, S>(
         .for_each_init(scratch, |scratch, (index, chunk)| run(scratch, index, chunk));
 }
 
-/// What two chunks of one index are handed to, with scratch memory.
+/// A function that receives two chunks with the same index, and scratch memory.
 type OnPair<'a, S, T, U> = &'a (dyn Fn(&mut S, usize, &mut [T], &mut [U]) + Sync);
 
-/// The same with the chunks of two slices, each of a size of its own.
+/// Same as [`each_chunk_with`], with the chunks of two slices, each with its own chunk size.
 pub(crate) fn each_pair_with<T: Send, U: Send, S>(
     (values, size): (&mut [T], usize),
     (others, other_size): (&mut [U], usize),
@@ -64,22 +65,22 @@ pub(crate) fn each_pair_with<T: Send, U: Send, S>(
     });
 }
 
-/// Returns `run` of each index below `count`, in order.
+/// Returns the results of `run` for each index below `count`, in order.
 pub(crate) fn map<R: Send>(count: usize, run: &(dyn Fn(usize) -> R + Sync)) -> Vec<R> {
     let results: Vec<Mutex<Option<R>>> = (0..count).map(|_| Mutex::new(None)).collect();
     each(count, &|index| {
         let result = run(index);
         *lock(&results[index]) = Some(result);
     });
-    // Each has one, or a panic has ended the caller.
+    // Every slot is filled, or a panic has already unwound the caller.
     results
         .into_iter()
         .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner))
         .collect()
 }
 
-/// Returns `run` of each task with its index, in order; `scratch` makes scratch memory once for
-/// several tasks.
+/// Returns the results of `run` for each task and its index, in order. `scratch` creates scratch
+/// memory once for several tasks.
 pub(crate) fn map_tasks_with<T: Send, S: Send, R: Send>(
     tasks: Vec<T>,
     scratch: &(dyn Fn() -> S + Sync),
@@ -107,7 +108,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    /// Each chunk and each task once, in its place, whatever the number of threads.
+    /// Each chunk and each task is visited once, in its place, for any number of threads.
     #[test]
     fn all_is_visited_once_and_in_order() {
         for threads in [1, 2, 5] {

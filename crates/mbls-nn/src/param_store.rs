@@ -8,22 +8,23 @@ use candle_nn::{Init, VarBuilder};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The last components of the names that mean a buffer, as in PyTorch: updated by the forward pass,
-/// never by an optimizer.
+/// The last name components that denote a buffer, as in PyTorch: the forward pass updates it, an
+/// optimizer never does.
 pub const BUFFER_NAMES: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"];
 
-/// Owns the variables of a network and creates them on demand, each seeded by its own name.
+/// Owns the variables of a network and creates them on demand, each seeded by its name.
 ///
-/// Layers ask the [`VarBuilder`] for a tensor; a name seen for the first time is initialised from a
-/// ChaCha8 generator seeded by `(seed, name)`, so that values depend neither on the order of
-/// construction nor on the device. A name asked for again yields the same variable (shared
-/// weights); asked for with another shape it is an error.
+/// Layers request tensors from the [`VarBuilder`]. A new name is initialised from a ChaCha8
+/// generator seeded by `(seed, name)`, so values depend neither on the order of construction nor on
+/// the device. Requesting a name again returns the same variable (shared weights); requesting it
+/// with another shape is an error.
 ///
-/// A store of `bf16` or `f16` is one of mixed precision: weights and activations in that type,
-/// batch normalisation's scale, shift and running statistics in `f32` (its layers ask for them so),
-/// sums in `f32`, and masters of the weights in `f32` in the optimizers.
+/// A store of `bf16` or `f16` uses mixed precision: weights and activations have that type. Scale,
+/// shift and running statistics of batch normalisation are `f32` (its layers request this type),
+/// sums are `f32`, and the optimizers keep master weights in `f32`.
 ///
-/// A variable whose name ends in one of [`BUFFER_NAMES`] is a buffer, every other one a parameter.
+/// A variable whose name ends in one of [`BUFFER_NAMES`] is a buffer, every other variable is a
+/// parameter.
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -47,36 +48,37 @@ pub struct ParamStore {
 #[derive(Debug, Default)]
 struct Variables {
     by_name: BTreeMap<String, Var>,
-    /// Their names in the order in which they came.
+    /// The names in order of creation.
     names: Vec<String>,
 }
 
 impl ParamStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new(seed: u64, dtype: DType, device: &Device) -> Self {
         Self { seed, dtype, device: device.clone(), vars: Arc::default() }
     }
 
-    /// A builder whose tensors are the variables of this store.
+    /// Returns a builder whose tensors are the variables of this store.
     pub fn var_builder(&self) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self.clone()), self.dtype, self.device.clone())
     }
 
-    /// What an optimizer trains, sorted by name.
+    /// Returns the trainable variables, sorted by name.
     pub fn parameters(&self) -> Vec<(String, Var)> {
         self.select(|name| !is_buffer(name))
     }
 
-    /// The running statistics and their counts, sorted by name.
+    /// Returns the running statistics and their counts, sorted by name.
     pub fn buffers(&self) -> Vec<(String, Var)> {
         self.select(is_buffer)
     }
 
-    /// The names of parameters and buffers in the order in which layers first asked for them.
+    /// Returns the names of parameters and buffers in the order in which layers first requested
+    /// them.
     ///
-    /// Of a network built in the order of its PyTorch original, that is the order of `state_dict()`
-    /// (less the counters `num_batches_tracked`); its parameters alone are then numbered as in
-    /// the state of PyTorch's optimizers.
+    /// For a network built in the order of its PyTorch original, this is the order of
+    /// `state_dict()` (without the counters `num_batches_tracked`). The parameters alone are then
+    /// numbered as in the state of PyTorch's optimizers.
     ///
     /// ```
     /// use candle_core::{DType, Device};
@@ -93,16 +95,17 @@ impl ParamStore {
         self.lock().names.clone()
     }
 
-    /// Draws the variable `name` again from `init`: as if its layer had asked for it so.
+    /// Initialises the variable `name` again from `init`, as if its layer had requested it with
+    /// this hint.
     ///
-    /// The values depend on the store's seed, name, shape and `init` alone, not on what the
-    /// variable was. Of an embedding with a `padding_idx`, that row is drawn too, as PyTorch's
-    /// initialisers do.
+    /// The values depend only on the store's seed, the name, the shape and `init`, not on the
+    /// current values. For an embedding with a `padding_idx`, that row is initialised too, as
+    /// PyTorch's initialisers do.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where there is no such variable; where `init` has numbers that are not
-    /// finite or a negative spread, and where its fan has no meaning for the variable's shape.
+    /// [`Error::Setting`] if there is no such variable. Also fails if `init` has numbers that are
+    /// not finite or a negative spread, or if its fan is undefined for the variable's shape.
     ///
     /// ```
     /// use candle_core::{DType, Device};
@@ -121,11 +124,11 @@ impl ParamStore {
         Ok(var.set(&init::draw(self.seed, name, var.shape(), init, var.dtype(), var.device())?)?)
     }
 
-    /// As [`initialise`](Self::initialise), from a truncated normal.
+    /// Same as [`initialise`](Self::initialise), from a truncated normal.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where there is no such variable, or a number is out of range.
+    /// [`Error::Setting`] if there is no such variable, or a number is out of range.
     pub fn initialise_truncated(&self, name: &str, normal: TruncatedNormal) -> Result<()> {
         let var = self.variable(name)?;
         Ok(var.set(&normal.draw(self.seed, name, &var)?)?)
@@ -135,14 +138,14 @@ impl ParamStore {
         let unknown = || Error::Setting {
             name: "variable to initialise",
             value: name.to_owned(),
-            expected: "a name that a layer of the store has asked for",
+            expected: "a name that a layer of the store has requested",
         };
         self.lock().by_name.get(name).cloned().ok_or_else(unknown)
     }
 
-    /// Parameters and buffers by name.
+    /// Returns parameters and buffers by name.
     ///
-    /// The tensors share the variables' memory; [`Tensor::copy`] them to keep the present values.
+    /// The tensors share the variables' memory; [`Tensor::copy`] them to keep the current values.
     pub fn state(&self) -> BTreeMap<String, Tensor> {
         self.lock()
             .by_name
@@ -153,20 +156,20 @@ impl ParamStore {
 
     /// Sets every variable to its tensor in `state`, converted to the store's type and device.
     ///
-    /// Names may be those of a wrapper ([`load`](Self::load)): the state of an [`Ema`](crate::Ema)
-    /// is one.
+    /// Names may have a wrapper's prefix (see [`load`](Self::load)), such as those in the state of
+    /// an [`Ema`](crate::Ema).
     ///
     /// # Errors
     ///
     /// [`Error::State`](crate::Error::State) lists names that are missing, unexpected or of another
-    /// shape, [`Error::Values`](crate::Error::Values) integers in place of floating-point
-    /// numbers; no variable has changed then.
+    /// shape, [`Error::Values`](crate::Error::Values) integers in place of floating-point numbers.
+    /// In these cases no variable has changed.
     pub fn load_state(&self, state: &BTreeMap<String, Tensor>) -> Result<LoadReport> {
         self.fit_part("", "the state of the network", state.clone(), Fit::Strict)
     }
 
-    /// Sets the variables whose names begin with `part` to the tensors of the rest of these names
-    /// in `state`; none of them where these do not fit as `fit` demands.
+    /// Sets the variables whose names begin with `part` to the tensors in `state` named by the rest
+    /// of their names. Sets none if they do not fit as `fit` requires.
     pub(crate) fn fit_part(
         &self,
         part: &str,
@@ -201,8 +204,8 @@ impl ParamStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Variables> {
-        // Map and names are consistent between any two operations, so a panic elsewhere does not
-        // spoil them.
+        // Map and names are consistent between any two operations, so a panic in another thread
+        // does not invalidate them.
         self.vars.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -225,7 +228,7 @@ impl SimpleBackend for ParamStore {
         if let Some(var) = vars.by_name.get(name) {
             if var.shape() != &shape || var.dtype() != dtype {
                 candle_core::bail!(
-                    "parameter {name} exists as {:?} of {:?}; asked for {:?} of {dtype:?}",
+                    "parameter {name} exists as {:?} of {:?}; requested {:?} of {dtype:?}",
                     var.shape(),
                     var.dtype(),
                     shape
@@ -248,11 +251,11 @@ impl SimpleBackend for ParamStore {
         match self.lock().by_name.get(name) {
             Some(var) if var.dtype() == dtype => Ok(var.as_tensor().clone()),
             Some(var) => candle_core::bail!(
-                "parameter {name} has type {:?}; asked for {dtype:?}",
+                "parameter {name} has type {:?}; requested {dtype:?}",
                 var.dtype()
             ),
             None => candle_core::bail!(
-                "parameter {name} does not exist, and without a shape none can be created"
+                "parameter {name} does not exist and cannot be created without a shape"
             ),
         }
     }

@@ -1,15 +1,15 @@
-//! Saved states: tensors by name that take the place of variables, all of them or none.
+//! Saved states: tensors by name that replace the values of variables, all of them or none.
 
 use crate::{Error, Fit, LoadReport, Result};
 use candle_core::{DType, Device, Tensor, Var};
 use std::collections::BTreeMap;
 
-/// Sets variables to their tensors in `state`, converted to the variable's type and device, where
-/// these fit as `fit` demands.
+/// Sets variables to their tensors in `state`, converted to the variable's type and device, if
+/// these fit as `fit` requires.
 ///
-/// Floating-point types stand for one another, as in PyTorch; integers for nothing but integers. An
-/// integer variable counts something: whole numbers of at least 0, which may be written as
-/// floating-point numbers, as PyTorch writes its steps.
+/// Any floating-point type converts to any other, as in PyTorch. Integers convert only to integers.
+/// An integer variable is a counter: its values are non-negative integers, which may be stored as
+/// floating-point numbers, as PyTorch stores its steps.
 pub(crate) fn restore(
     what: &str,
     slots: &[(String, &Var)],
@@ -39,14 +39,14 @@ pub(crate) fn restore(
                 wrong.map(|n| format!("{name}: {n}, expected a whole number of at least 0")),
             );
         }
-        // A copy of its own: `Var::set` refuses a tensor that shares the variable's storage.
+        // A separate copy: `Var::set` refuses a tensor that shares the variable's storage.
         let value = tensor.detach().to_dtype(var.dtype())?.to_device(var.device())?.copy()?;
         values.push((*var, value));
     }
     if !problems.is_empty() {
         return Err(Error::Values { what: what.to_owned(), problems });
     }
-    // All is converted and fits: nothing is left that could fail half-way.
+    // Everything is converted and fits, so nothing can fail half-way.
     values.into_iter().try_for_each(|(var, value)| var.set(&value))?;
     Ok(report)
 }

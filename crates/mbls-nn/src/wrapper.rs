@@ -1,31 +1,33 @@
-//! What wrappers of a network put before the names of its tensors, and beside them.
+//! Prefixes that wrappers of a network add to the names of its tensors, and the bookkeeping tensors
+//! they add.
 
 use std::collections::BTreeMap;
 
-/// What wrappers put before every name: data parallel and averaged modules, compiled modules, and
-/// the attribute that a training program keeps its network in.
+/// The prefixes of wrappers: data parallel and averaged modules, compiled modules, and the
+/// attribute in which a training program keeps its network.
 const PREFIXES: [&str; 5] = ["module.", "_orig_mod.", "model.", "net.", "encoder."];
 
-/// Those of them that have no other meaning, whatever the network.
+/// The prefixes that have no other meaning in any network.
 const ALWAYS: [&str; 2] = ["module.", "_orig_mod."];
 
-/// Wrappers in one another that are looked for.
+/// The maximum number of nested wrappers.
 const DEPTH: usize = 4;
 
-/// What wrappers save beside the weights: `n_averaged` of PyTorch's averaged model, the counts and
-/// rates of other averages.
+/// Tensors that wrappers save with the weights: `n_averaged` of PyTorch's averaged model, the
+/// counters and rates of other averages.
 const BOOKKEEPING: [&str; 5] = ["n_averaged", "num_updates", "initted", "step", "decay"];
 
-/// Whether a tensor, by its name, counts what a wrapper did and is no weight of a network.
+/// Returns whether a tensor, by its name, is bookkeeping of a wrapper and not a weight of the
+/// network.
 pub(crate) fn is_bookkeeping(name: &str) -> bool {
     BOOKKEEPING.contains(&name)
 }
 
-/// The prefix without which the most of the names are `expected`; empty where no prefix makes more
-/// of them so.
+/// Returns the prefix whose removal makes the most names `expected`; empty if no prefix increases
+/// their number.
 ///
-/// Only one that leaves every tensor a name of its own: which of two sets of weights is meant,
-/// nobody else can say.
+/// Only considers prefixes whose removal leaves the names distinct: otherwise it would be ambiguous
+/// which of two sets of weights is meant.
 pub(crate) fn prefix<T>(named: &BTreeMap<String, T>, expected: impl Fn(&str) -> bool) -> String {
     let mut gains = BTreeMap::new();
     for name in named.keys() {
@@ -36,7 +38,7 @@ pub(crate) fn prefix<T>(named: &BTreeMap<String, T>, expected: impl Fn(&str) -> 
     }
     let mut candidates: Vec<(&str, i64)> =
         gains.into_iter().filter(|(_, gain)| *gain > 0).collect();
-    // Of equals the shortest.
+    // Of ties, the shortest.
     candidates.sort_by_key(|(prefix, gain)| (-gain, prefix.len()));
     let keeps_apart = |prefix: &str| {
         let mut short = named.keys().filter_map(|name| name.strip_prefix(prefix));
@@ -48,7 +50,7 @@ pub(crate) fn prefix<T>(named: &BTreeMap<String, T>, expected: impl Fn(&str) -> 
         .map_or_else(String::new, |(prefix, _)| prefix.to_owned())
 }
 
-/// The prefix that all names but bookkeeping have and that is a wrapper's whatever the network.
+/// Returns the prefix shared by all names except bookkeeping, composed of prefixes in [`ALWAYS`].
 pub(crate) fn common<T>(named: &BTreeMap<String, T>) -> String {
     let weights = || named.keys().filter(|name| !is_bookkeeping(name));
     let mut common = String::new();
@@ -64,13 +66,13 @@ pub(crate) fn common<T>(named: &BTreeMap<String, T>) -> String {
     common
 }
 
-/// Takes a prefix off the names that have it.
+/// Removes a prefix from the names that have it.
 pub(crate) fn without<T>(prefix: &str, named: BTreeMap<String, T>) -> BTreeMap<String, T> {
     let short = |name: String| name.strip_prefix(prefix).map(str::to_owned).unwrap_or(name);
     named.into_iter().map(|(name, value)| (short(name), value)).collect()
 }
 
-/// The prefixes of a name that may be those of wrappers.
+/// Returns the prefixes of a name that may come from wrappers.
 fn prefixes(name: &str) -> Vec<&str> {
     let mut prefixes = Vec::new();
     let mut end = 0;

@@ -72,3 +72,8 @@ pub use gallery::{EmbeddedImage, Gallery, GalleryRow, ImageFormat};
 pub use markdown::markdown;
 pub use page::html;
 pub use report::{LossReport, Report, SuiteReport, Summary};
+
+// The code of the README compiles as a reader would paste it.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

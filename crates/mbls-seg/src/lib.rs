@@ -8,3 +8,8 @@ pub mod segmenter;
 pub mod transform;
 
 pub use segmenter::CalibratedSegmenter;
+
+// The code of the README compiles as a reader would paste it.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

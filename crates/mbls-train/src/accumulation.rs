@@ -1,15 +1,15 @@
-//! Gradients of several batches that make one step.
+//! Accumulation of the gradients of several batches into one step.
 
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use mbls_nn::backward;
 
-/// The gradients of the batches of a step.
+/// The accumulated gradients of the batches of a step.
 ///
-/// The loss of a batch is a mean, and that of all of them together is `sum_i w_i L_i / sum_i w_i`
-/// with w the number that the mean of each batch divides by. So is the gradient. A step of one
-/// batch has that batch's gradients, to the bit.
+/// The loss of a batch is a mean. The loss of all batches together is `sum_i w_i L_i / sum_i w_i`,
+/// where `w_i` is the divisor of the mean of batch i. The same holds for the gradient. The
+/// gradients of a step with one batch are bit-identical to those of the batch.
 #[derive(Debug, Default)]
 pub(crate) struct Accumulation {
     /// `sum_i w_i g_i / w_1`.
@@ -19,7 +19,7 @@ pub(crate) struct Accumulation {
 }
 
 impl Accumulation {
-    /// Adds the gradients of a batch's loss, a mean that divides by `weight`.
+    /// Adds the gradients of a batch's loss, which is a mean with divisor `weight`.
     pub(crate) fn add(
         &mut self,
         parameters: &[(String, Var)],
@@ -27,7 +27,7 @@ impl Accumulation {
         weight: f64,
     ) -> Result<()> {
         if !(weight.is_finite() && weight > 0.0) {
-            let expected = "a positive number: what the mean of a batch's loss divides by";
+            let expected = "a positive number, the divisor of the mean of a batch's loss";
             return Err(Error::Setting {
                 name: "loss_weight",
                 value: weight.to_string(),
@@ -53,7 +53,8 @@ impl Accumulation {
         Ok(())
     }
 
-    /// Takes the gradients of the step; `None` where no batch of it had a loss.
+    /// Returns the gradients of the step and resets them; `None` if no batch of the step had a
+    /// loss.
     pub(crate) fn take(&mut self, parameters: &[(String, Var)]) -> Result<Option<GradStore>> {
         let Some(mut grads) = self.grads.take() else { return Ok(None) };
         let share = self.first / self.total;
@@ -78,8 +79,8 @@ mod tests {
 
     const CLASSES: usize = 3;
 
-    /// Labelled points of a batch: with class weights, some ignored, as rows or as positions of
-    /// images.
+    /// Labelled points of a batch, as rows or as positions of images, with class weights and some
+    /// labels ignored.
     struct Points {
         points: Tensor,
         labels: Tensor,
@@ -104,7 +105,7 @@ mod tests {
         }
     }
 
-    /// The loss of a batch, and what its mean divides by.
+    /// Returns the loss of a batch and the divisor of its mean.
     fn loss(
         layer: &Linear,
         spec: &LossSpec,
@@ -132,9 +133,9 @@ mod tests {
         (spec.build().unwrap().forward(&batch).unwrap().total, batch.total_weight())
     }
 
-    /// Batches of different numbers of rows, of which different numbers count.
+    /// Batches with different numbers of rows, of which different numbers count.
     #[test]
-    fn the_gradient_of_batches_is_that_of_one_big_batch() {
+    fn the_gradient_of_batches_equals_that_of_one_big_batch() {
         let store = ParamStore::new(7, DType::F64, &Device::Cpu);
         let layer = Linear::new(2, CLASSES, store.var_builder().pp("fc")).unwrap();
         let parameters = store.parameters();
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn one_batch_has_its_own_gradient_and_a_batch_without_weight_is_an_error() {
+    fn one_batch_keeps_its_gradient_and_a_batch_without_weight_is_an_error() {
         let store = ParamStore::new(7, DType::F64, &Device::Cpu);
         let layer = Linear::new(2, CLASSES, store.var_builder().pp("fc")).unwrap();
         let parameters = store.parameters();

@@ -1,9 +1,9 @@
-//! Checkpoints: tensors and progress in one safetensors file, written whole or not at all.
+//! Checkpoints: tensors and progress in one safetensors file, written atomically.
 //!
-//! Tensors are named `model.<parameter>`, `optimizer.<state>` and `ema.<state>`; `loss.state` is
-//! what the loss has learnt, where it learns. The safetensors header carries one metadata entry,
-//! `mbls`, a JSON object with the [`Progress`]. One entry, because the order of several is random
-//! and a checkpoint's bytes must depend on its content alone.
+//! Tensors are named `model.<parameter>`, `optimizer.<state>` and `ema.<state>`. `loss.state` is
+//! the learnt state of the loss, if it has one. The safetensors header carries one metadata entry,
+//! `mbls`, a JSON object with the [`Progress`]. There is one entry only, because the order of
+//! several is random and a checkpoint's bytes must depend on its content alone.
 
 use crate::{Error, Patience, Result};
 use candle_core::{Device, Tensor};
@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// The version of the layout that this program writes, and the only one it reads.
+/// The version of the layout that this program writes, and the only one that it reads.
 pub const SCHEMA: u32 = 2;
 const METADATA_KEY: &str = "mbls";
 const MODEL: &str = "model.";
@@ -24,40 +24,40 @@ const OPTIMIZER: &str = "optimizer.";
 const EMA: &str = "ema.";
 const LOSS: &str = "loss.state";
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// The layout's version: [`SCHEMA`].
+    /// The version of the layout: [`SCHEMA`].
     pub schema: u32,
-    /// What is trained, in the words of the program that trains it; a run only resumes from a
-    /// checkpoint of its own.
+    /// Identifies the training, in the words of the program that runs it. A run only resumes from a
+    /// checkpoint with the same identity.
     pub identity: String,
     /// Number of finished epochs.
     pub epochs: usize,
     /// The best epoch so far.
     pub best: Option<Best>,
-    /// What the schedule's metric was after each epoch, `None` where it was undefined; empty where
-    /// the schedule follows none.
+    /// The value of the schedule's metric after each epoch, `None` where it was undefined; empty if
+    /// the schedule follows no metric.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "number::option::list")]
     pub metrics: Vec<Option<f64>>,
-    /// How long the run has been without a better value; `None` where it does not end early.
+    /// How long the run has gone without an improvement; `None` without early stopping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<Patience>,
-    /// How far the epoch after the finished ones has come; `None` between two epochs.
+    /// The progress within the epoch after the finished ones; `None` between two epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
 }
 
 impl Progress {
-    /// Reads how far the run of the checkpoint at `path` has come, without its tensors.
+    /// Reads the progress of the checkpoint at `path`, without its tensors.
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where the file cannot be read, [`Error::Checkpoint`] where it is cut off or
-    /// of another layout.
+    /// [`Error::File`] if the file cannot be read, [`Error::Checkpoint`] if it is truncated or has
+    /// another layout.
     pub fn read(path: &Path) -> Result<Self> {
-        /// The header of a safetensors file, of which the tensors' places are left out.
+        /// The header of a safetensors file, without the entries of the tensors.
         #[derive(Deserialize)]
         struct Header {
             #[serde(rename = "__metadata__", default)]
@@ -86,7 +86,7 @@ impl Progress {
         Self::of_metadata(path, header.metadata.get(METADATA_KEY))
     }
 
-    /// Takes it from the entry of a header.
+    /// Parses the progress from the entry of a header.
     fn of_metadata(path: &Path, entry: Option<&String>) -> Result<Self> {
         let Some(entry) = entry else {
             return Err(wrong(path, "metadata", "an entry \"mbls\"", "none"));
@@ -100,7 +100,7 @@ impl Progress {
     }
 }
 
-/// A file that is not a checkpoint of this run.
+/// Returns the error for a file that is not a checkpoint of this run.
 fn wrong(
     path: &Path,
     field: &'static str,
@@ -115,26 +115,26 @@ fn wrong(
     }
 }
 
-/// How far an epoch has come.
+/// The progress within an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Within {
-    /// Number of steps done, that is of batches taken from the loader.
+    /// Number of steps done, that is, of batches taken from the loader.
     pub step: usize,
-    /// Those of them that were left out, because no label of their batch counts.
+    /// Number of these steps that were skipped because no label of their batch counts.
     pub steps_without_loss: usize,
-    /// The sums of the losses of the others, and of their terms.
+    /// The sums of the losses and loss terms of the other steps.
     #[serde(with = "number::by_name")]
     pub sums: BTreeMap<String, f64>,
     /// The largest gradient norm before clipping.
     pub gradient_norm: f64,
-    /// The position of the masks of dropout.
+    /// The position in the sequence of dropout masks.
     pub dropout: u64,
     /// The wall time of these steps.
     pub seconds: f64,
 }
 
-/// The epoch with the best validation score, the last of equals.
+/// The epoch with the best validation score; of ties, the last.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// Its number, from 0.
@@ -145,41 +145,41 @@ pub struct Best {
 }
 
 impl Best {
-    /// Whether an epoch of that score takes its place: the last of equals does, and an undefined
-    /// score never stands.
+    /// Returns whether an epoch with this score replaces this one. Of ties the last epoch is kept,
+    /// and an undefined score is always replaced.
     pub(crate) fn yields_to(self, score: Option<f64>) -> bool {
         self.score.is_none_or(|best| score.is_some_and(|score| score >= best))
     }
 }
 
-/// A run's state between two steps.
+/// The state of a run between two steps.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// How far the run has come.
+    /// The progress of the run.
     pub progress: Progress,
     /// Parameters and buffers by name.
     pub model: BTreeMap<String, Tensor>,
     /// The optimizer's state by name; empty in a checkpoint that is only evaluated.
     pub optimizer: BTreeMap<String, Tensor>,
-    /// The state of the weights' average by name; empty where the training keeps none, and where
-    /// the checkpoint is only evaluated.
+    /// The state of the weight average by name; empty if the training keeps none, and if the
+    /// checkpoint is only evaluated.
     pub ema: BTreeMap<String, Tensor>,
-    /// What the loss has learnt; empty where it learns nothing, and where the checkpoint is only
+    /// The learnt state of the loss; empty if it learns nothing, and if the checkpoint is only
     /// evaluated.
     pub loss: Vec<f64>,
 }
 
 impl Checkpoint {
-    /// A checkpoint that is only evaluated.
+    /// Creates a checkpoint that is only evaluated.
     pub(crate) fn of_model(progress: Progress, model: BTreeMap<String, Tensor>) -> Self {
         Self { progress, model, optimizer: BTreeMap::new(), ema: BTreeMap::new(), loss: Vec::new() }
     }
 
-    /// Writes the checkpoint to `path`, atomically.
+    /// Writes the checkpoint to `path` atomically.
     ///
     /// # Errors
     ///
-    /// [`Error::Nn`] where the file cannot be written; what was there before is intact.
+    /// [`Error::Nn`] if the file cannot be written; a previous file remains intact.
     pub fn save(&self, path: &Path) -> Result<()> {
         let progress = serde_json::to_string(&self.progress)
             .map_err(|source| Error::Encode { what: "a checkpoint's progress", source })?;
@@ -208,8 +208,8 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where the file cannot be read, [`Error::Checkpoint`] where it is cut off, of
-    /// another layout, or of another training than `identity` names.
+    /// [`Error::File`] if the file cannot be read; [`Error::Checkpoint`] if it is truncated, has
+    /// another layout, or belongs to another training than `identity`.
     pub fn load(path: &Path, identity: &str, device: &Device) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(mbls_io::Error::io("read", path))?;
         let wrong = |field, expected: &str, found: String| wrong(path, field, expected, found);
@@ -302,7 +302,7 @@ mod tests {
         };
         let json = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&json).unwrap(), progress);
-        // What earlier checkpoints have.
+        // As in checkpoints of earlier versions.
         let earlier = Progress { patience: None, ..progress };
         assert!(!serde_json::to_string(&earlier).unwrap().contains("patience"));
         let error = serde_json::from_str::<Progress>(&json.replace("-inf", "much"))
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_loss_has_learnt_keeps_its_bits() {
+    fn the_state_of_a_loss_is_restored_bit_identically() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("last.safetensors");
         let progress = Progress {
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_is_cut_off_or_another_files_is_refused() {
+    fn a_truncated_header_or_that_of_another_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("last.safetensors");
         let header = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();

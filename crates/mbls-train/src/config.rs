@@ -5,51 +5,52 @@ use mbls_nn::{EmaConfig, PlateauMode, Schedule};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The settings of a training; by default 100 epochs at a constant learning rate of 0.1, without
-/// clipping and without an average of the weights, with a checkpoint after each epoch and every ten
-/// minutes.
+/// The settings of a training. The default is 100 epochs at a constant learning rate of 0.1,
+/// without clipping and without an average of the weights, with a checkpoint after each epoch and
+/// every ten minutes.
 #[derive(Clone, Debug)]
 pub struct TrainerConfig {
     /// Passes over the training data, at least 1.
     pub epochs: usize,
-    /// The learning rate before the schedule.
+    /// The base learning rate, before the schedule.
     pub learning_rate: f64,
     /// How the learning rate changes from epoch to epoch.
     pub schedule: Schedule,
-    /// The number of [`Task::summary`](crate::Task::summary) on the validation data that a
-    /// schedule like [`Schedule::ReduceOnPlateau`] follows; `None` is the
-    /// [`Task::score`](crate::Task::score), of which more is better.
+    /// The entry of [`Task::summary`](crate::Task::summary) on the validation data that a schedule
+    /// such as [`Schedule::ReduceOnPlateau`] follows. `None` selects the
+    /// [`Task::score`](crate::Task::score), where higher is better.
     pub schedule_metric: Option<String>,
-    /// Ends the training before its last epoch where a number of the validation data no longer
-    /// gets better; `None` trains all epochs.
+    /// Ends the training before its last epoch when a validation metric stops improving; `None`
+    /// trains all epochs.
     pub early_stopping: Option<EarlyStopping>,
-    /// Number of batches that make one step of the optimizer, at least 1. Its gradient is that of
-    /// one batch of all their samples, where the loss is a mean:
+    /// Number of batches per optimizer step, at least 1. If the loss is a mean, the gradient is
+    /// that of one batch with all their samples: see
     /// [`Task::loss_weight`](crate::Task::loss_weight). The last step of an epoch may have fewer
-    /// batches; checkpoints within an epoch are written between steps.
+    /// batches. Checkpoints within an epoch are written between steps.
     ///
-    /// What a network computes of a whole batch, such as batch norm's statistics, is of each batch
-    /// by itself.
+    /// Quantities that a network computes over a whole batch, such as batch norm's statistics, are
+    /// computed for each batch separately.
     pub accumulate: usize,
-    /// The gradient's norm over all parameters is scaled down to this where it is larger.
+    /// The maximum norm of the gradient over all parameters; a larger gradient is scaled down to
+    /// it.
     pub clip_norm: Option<f64>,
-    /// An average of the weights, moved after every step of the optimizer, that takes their place
-    /// in all that training is for: validation, the choice of the best epoch,
-    /// `best.safetensors` and the model at the end. `None` keeps none.
+    /// An average of the weights, updated after every optimizer step. It replaces the weights in
+    /// validation, the selection of the best epoch, `best.safetensors` and the final model. `None`
+    /// keeps no average.
     ///
-    /// The weights that are trained know nothing of it, and the training metrics are theirs. Where
-    /// a network has running statistics, [`EmaConfig::average_buffers`] makes them as old as
-    /// the averaged weights they are used with, as in timm and torchvision's training scripts;
-    /// without it they are the trained weights' own, as `torch.optim.swa_utils` has it.
+    /// The average does not influence the trained weights, and the training metrics are those of
+    /// the trained weights. If a network has running statistics, [`EmaConfig::average_buffers`]
+    /// averages them like the weights they are used with, as timm and torchvision's training
+    /// scripts do. Without it they are those of the trained weights, as in `torch.optim.swa_utils`.
     pub ema: Option<EmaConfig>,
-    /// What is trained; a run only resumes from a checkpoint with the same words.
+    /// Identifies the training; a run only resumes from a checkpoint with the same identity.
     pub identity: String,
-    /// The time after which a checkpoint is written within an epoch, so that a process that is
-    /// killed in a long epoch loses no more; `None` writes them after epochs alone. Results do
-    /// not depend on it.
+    /// The time after which a checkpoint is written within an epoch, which limits how much a
+    /// process killed in a long epoch loses. `None` writes checkpoints only after epochs. Results
+    /// do not depend on it.
     pub checkpoint_every: Option<Duration>,
-    /// Whether the task's metrics are measured on the training batches too, as they pass. It takes
-    /// the logits of every step to the host; losses are summed without that.
+    /// Whether the task's metrics are also measured on the training batches during training. This
+    /// copies the logits of every step to the host; the sums of the losses do not need that.
     pub train_metrics: bool,
 }
 
@@ -101,7 +102,7 @@ impl TrainerConfig {
         Ok(())
     }
 
-    /// What the schedule is told of an epoch.
+    /// Returns the value that the schedule follows after an epoch.
     pub(crate) fn schedule_metric(
         &self,
         score: Option<f64>,
@@ -110,9 +111,9 @@ impl TrainerConfig {
         metric("schedule_metric", self.schedule_metric.as_ref(), score, summary)
     }
 
-    /// The learning rate of an epoch, after epochs with these metrics.
+    /// Returns the learning rate of an epoch, given the metrics of the epochs before it.
     pub(crate) fn learning_rate_of(&self, epoch: usize, metrics: &[Option<f64>]) -> f64 {
-        // An undefined metric is not any better than any other.
+        // An undefined metric counts as the worst value.
         let worst = match plateau_mode(&self.schedule) {
             PlateauMode::Min => f64::INFINITY,
             PlateauMode::Max => f64::NEG_INFINITY,
@@ -122,7 +123,7 @@ impl TrainerConfig {
     }
 }
 
-/// The number of an epoch that a setting names, or the score where it names none.
+/// Returns the number of an epoch that a setting names, or the score if it names none.
 pub(crate) fn metric(
     setting: &'static str,
     name: Option<&String>,
@@ -137,7 +138,8 @@ pub(crate) fn metric(
     })
 }
 
-/// What is better for a schedule that follows a metric; any answer for another.
+/// Returns which values are better for a schedule that follows a metric, and the default for any
+/// other schedule.
 fn plateau_mode(schedule: &Schedule) -> PlateauMode {
     match schedule {
         Schedule::ReduceOnPlateau(plateau) => plateau.mode,

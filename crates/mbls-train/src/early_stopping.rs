@@ -1,4 +1,4 @@
-//! Trainings that end before their last epoch, because they no longer get better.
+//! Early stopping.
 
 use crate::event::EarlyStop;
 use crate::{Error, Result};
@@ -6,32 +6,32 @@ use mbls_core::number;
 use mbls_nn::PlateauMode;
 use serde::{Deserialize, Serialize};
 
-/// Ends a training once a number of the validation part has not become better for some epochs.
+/// Ends a training when a validation metric has not improved for a number of epochs.
 ///
-/// Better is below the best value so far by more than `min_delta`, or above it; an undefined value
-/// is never better. A schedule is made for all epochs of the settings, however many of them are
-/// trained.
+/// A value improves if it is below the best value so far by more than `min_delta`, or above it in
+/// mode `Max`. An undefined value is never an improvement. The learning rate schedule spans all
+/// epochs of the settings, however many of them are trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EarlyStopping {
-    /// The number of [`Task::summary`](crate::Task::summary) that is followed; `None` is the
-    /// [`Task::score`](crate::Task::score), of which more is better.
+    /// The followed entry of [`Task::summary`](crate::Task::summary). `None` selects the
+    /// [`Task::score`](crate::Task::score), where higher is better.
     pub metric: Option<String>,
-    /// What is better.
+    /// Whether lower or higher values are better.
     pub mode: PlateauMode,
-    /// Number of epochs in a row without a better value after which training ends, at least 1.
+    /// Number of consecutive epochs without an improvement after which training ends, at least 1.
     pub patience: usize,
-    /// By how much a value must be better to count, at least 0.
+    /// The smallest difference that counts as an improvement, at least 0.
     pub min_delta: f64,
 }
 
-/// How long a training has been without a better value.
+/// How long a training has gone without an improvement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Patience {
     /// The best value so far; `None` where none was defined.
     #[serde(with = "number::option")]
     pub best: Option<f64>,
-    /// Number of epochs since.
+    /// Number of epochs since the best value.
     pub epochs: usize,
 }
 
@@ -66,7 +66,7 @@ impl EarlyStopping {
         }
     }
 
-    /// Returns why training ends; `None` where it goes on.
+    /// Returns why training ends; `None` if it continues.
     pub(crate) fn stop(&self, patience: Patience) -> Option<EarlyStop> {
         let metric = || self.metric.clone().unwrap_or_else(|| "score".to_owned());
         let ends = patience.epochs >= self.patience;
@@ -78,7 +78,7 @@ impl EarlyStopping {
 mod tests {
     use super::*;
 
-    /// The number of epochs that are trained, of as many as there are values.
+    /// Returns the number of epochs trained, given the value of each.
     fn trained(settings: &EarlyStopping, values: &[Option<f64>]) -> usize {
         let mut patience = Patience::default();
         for (epoch, value) in values.iter().enumerate() {
@@ -91,15 +91,15 @@ mod tests {
     }
 
     #[test]
-    fn training_ends_after_epochs_without_a_better_value() {
+    fn training_ends_after_epochs_without_an_improvement() {
         let of = |mode, patience, min_delta, values: &[f64]| {
             let settings = EarlyStopping { metric: None, mode, patience, min_delta };
             trained(&settings, &values.iter().map(|value| Some(*value)).collect::<Vec<_>>())
         };
         assert_eq!(of(PlateauMode::Min, 2, 0.0, &[3.0, 2.0, 2.0, 1.0, 1.0, 1.5, 0.0]), 6);
         assert_eq!(of(PlateauMode::Max, 2, 0.0, &[1.0, 2.0, 1.5, 2.0, 3.0]), 4);
-        // By no more than the least difference is no better; the differences add up against the
-        // best.
+        // A difference of exactly `min_delta` is not an improvement. Differences are measured from
+        // the best value, so they add up.
         assert_eq!(of(PlateauMode::Min, 2, 0.5, &[3.0, 2.5, 2.4, 2.3, 0.0]), 5);
         assert_eq!(of(PlateauMode::Min, 2, 0.5, &[3.0, 2.75, 2.5, 0.0]), 3);
         assert_eq!(of(PlateauMode::Min, 1, 0.0, &[f64::INFINITY, 5.0, 5.0, 1.0]), 3);

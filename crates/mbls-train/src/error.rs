@@ -1,30 +1,30 @@
-//! The crate's error.
+//! The error type of this crate.
 
 use std::path::{Path, PathBuf};
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong while training.
+/// The errors of a training.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A file or folder cannot be read or written.
     #[error(transparent)]
     File(#[from] mbls_io::Error),
-    /// A file is not a checkpoint of this program.
+    /// A file is not a valid checkpoint.
     #[error("{}: {field}: expected {expected}, found {found}", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
         /// The field that is wrong.
         field: &'static str,
-        /// What it should be.
+        /// The expected value.
         expected: String,
-        /// What the checkpoint has.
+        /// The value in the checkpoint.
         found: String,
     },
-    /// What a checkpoint holds is not of this model, optimizer, average or loss.
+    /// The contents of a checkpoint belong to another model, optimizer, average or loss.
     #[error("{}: the checkpoint does not fit the {part}", path.display())]
     Misfit {
         /// The file.
@@ -34,7 +34,7 @@ pub enum Error {
         /// Which tensors are missing, unexpected or of another shape.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The loss or the gradient is NaN or infinite: going on would destroy the weights.
+    /// The loss or the gradient is NaN or infinite. Continuing would destroy the weights.
     #[error(
         "{what} is {value} in epoch {epoch}, step {step}, at learning rate {learning_rate}: training stopped, the last checkpoint is intact"
     )]
@@ -50,30 +50,30 @@ pub enum Error {
         /// The learning rate of that step.
         learning_rate: f64,
     },
-    /// A data set without a batch.
+    /// A data set has no batch.
     #[error("the {part} data has no batch")]
     Empty {
         /// `training` or `validation`.
         part: &'static str,
     },
-    /// The task measures nothing that could be followed by this name.
+    /// The task measures nothing with this name.
     #[error("{setting} = {name}: expected one of {known}")]
     Metric {
         /// The setting that has the name.
         setting: &'static str,
         /// The name.
         name: String,
-        /// The names of what is measured.
+        /// The names of the measured values.
         known: String,
     },
-    /// A setting is outside of its range.
+    /// A setting is out of range.
     #[error("{name} = {value}: expected {expected}")]
     Setting {
         /// The setting.
         name: &'static str,
         /// Its value.
         value: String,
-        /// The values it may have.
+        /// The allowed values.
         expected: &'static str,
     },
     /// An error of a loss or a metric.
@@ -91,21 +91,21 @@ pub enum Error {
     /// An observer of the training failed.
     #[error("an observer of the training failed")]
     Observer {
-        /// What it reported.
+        /// The observer's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An event or a checkpoint's progress cannot be encoded.
     #[error("cannot encode {what}")]
     Encode {
-        /// What was encoded.
+        /// The object that was encoded.
         what: &'static str,
-        /// Why it failed.
+        /// The cause.
         source: serde_json::Error,
     },
 }
 
 impl Error {
-    /// Makes an [`Error::Misfit`] of the checkpoint `path`, to be used with `map_err`.
+    /// Returns a function for `map_err` that creates an [`Error::Misfit`] of the checkpoint `path`.
     pub(crate) fn misfit<E>(part: &'static str, path: &Path) -> impl FnOnce(E) -> Self
     where
         E: std::error::Error + Send + Sync + 'static,

@@ -1,5 +1,5 @@
-//! What happens in a training, as [observers](crate::Observer) hear of it, and the event log: one
-//! JSON object a line.
+//! The events of a training, as [observers](crate::Observer) receive them, and the event log with
+//! one JSON object per line.
 
 use crate::{Error, Observer, Result};
 use mbls_core::number;
@@ -11,19 +11,19 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// A run starts, or goes on after `epoch` finished epochs and `step` steps of the next.
+/// A run starts, or continues after `epoch` finished epochs and `step` steps of the next epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// What is trained.
+    /// Identifies the training.
     pub identity: String,
-    /// The number of epochs done before.
+    /// The number of epochs already done.
     pub epoch: usize,
-    /// The number of steps done before of the epoch that is trained next.
+    /// The number of steps already done in the next epoch.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub step: usize,
-    /// The number of epochs in all.
+    /// The total number of epochs.
     pub epochs: usize,
-    /// The number of steps of an epoch.
+    /// The number of steps per epoch.
     #[serde(default)]
     pub steps: usize,
 }
@@ -35,10 +35,10 @@ pub struct StepReport {
     pub epoch: usize,
     /// The step in the epoch, from 0.
     pub step: usize,
-    /// The number of steps of an epoch.
+    /// The number of steps per epoch.
     pub steps: usize,
-    /// The mean loss of the steps since the last one that had it; `None` after most steps, because
-    /// losses are read together.
+    /// The mean loss of the steps since the last report that had one. `None` after most steps,
+    /// because losses are read in groups.
     pub loss: Option<f64>,
 }
 
@@ -47,38 +47,39 @@ pub struct StepReport {
 pub struct EpochReport {
     /// Its number, from 0.
     pub epoch: usize,
-    /// The learning rate it ran with.
+    /// The learning rate of the epoch.
     pub learning_rate: f64,
-    /// Means over the training batches: the loss (`loss`), its terms (`loss_NAME`) and, where they
-    /// are measured, the training metrics; null for those of an epoch that was interrupted.
+    /// Means over the training batches: the loss (`loss`), its terms (`loss_NAME`) and, if they are
+    /// measured, the training metrics. The metrics of an interrupted epoch are null.
     #[serde(with = "number::option::by_name")]
     pub train: BTreeMap<String, Option<f64>>,
     /// The largest gradient norm before clipping.
     pub gradient_norm: f64,
-    /// Steps that were left out, because no label of their batch counts.
+    /// Steps that were skipped because no label of their batch counts.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub steps_without_loss: usize,
-    /// The metrics on the validation data; null for those that are undefined.
+    /// The metrics on the validation data; null if undefined.
     #[serde(with = "number::option::by_name")]
     pub validation: BTreeMap<String, Option<f64>>,
-    /// The validation score, by which epochs are compared; `None` where it is undefined, and in
-    /// logs of earlier versions.
+    /// The validation score by which epochs are compared. `None` if it is undefined, and in logs of
+    /// earlier versions.
     #[serde(default, with = "number::option")]
     pub score: Option<f64>,
     /// Whether it is the best epoch so far.
     pub best: bool,
-    /// Its wall time: training, validation and checkpoints, in all processes that worked on it.
+    /// The wall time of training, validation and checkpoints, summed over all processes that worked
+    /// on the epoch.
     pub seconds: f64,
-    /// The part of it that trained.
+    /// The training part of `seconds`.
     pub train_seconds: f64,
 }
 
-/// The last checkpoint was written.
+/// The checkpoint `last.safetensors` was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saved {
     /// The number of epochs done.
     pub epoch: usize,
-    /// The number of steps done of the next epoch; 0 at the end of one.
+    /// The number of steps done in the next epoch; 0 at the end of an epoch.
     pub step: usize,
 }
 
@@ -89,16 +90,16 @@ pub struct Stop {
     pub reason: String,
 }
 
-/// Why a run ended before its last epoch: what it followed had not become better for so many
-/// epochs.
+/// The reason why a run ended before its last epoch: the followed metric had not improved for
+/// `patience` epochs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStop {
-    /// What it followed: the name of a metric, or `score`.
+    /// The followed metric: its name, or `score`.
     pub metric: String,
-    /// The best value; null where none was defined.
+    /// The best value; null if none was defined.
     #[serde(with = "number::option")]
     pub best: Option<f64>,
-    /// The number of epochs without a better one.
+    /// The number of epochs without an improvement.
     pub patience: usize,
 }
 
@@ -115,18 +116,18 @@ impl fmt::Display for EarlyStop {
     }
 }
 
-/// The run was finished.
+/// The run has finished.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct End {
-    /// The epoch that is kept: the one with the highest score, the last of equals.
+    /// The epoch that is kept: the one with the highest score; of ties, the last.
     pub best_epoch: usize,
-    /// Its validation score; null where it is undefined.
+    /// The validation score of that epoch; null if undefined.
     #[serde(with = "number::option")]
     pub best_score: Option<f64>,
-    /// The number of epochs that were trained; 0 in logs of earlier versions.
+    /// The number of trained epochs; 0 in logs of earlier versions.
     #[serde(default)]
     pub epochs: usize,
-    /// Why these are fewer than all; absent where they are not.
+    /// The reason for early stopping; absent if all epochs were trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early: Option<EarlyStop>,
 }
@@ -141,11 +142,11 @@ pub enum Event {
     Epoch(EpochReport),
     /// The run failed.
     Stop(Stop),
-    /// The run was finished.
+    /// The run has finished.
     End(End),
 }
 
-/// A run's event log, written as an observer.
+/// An observer that writes the event log of a run.
 #[derive(Debug)]
 pub struct EventLog {
     path: PathBuf,
@@ -153,10 +154,10 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// A log in the file `path`, which is opened when the run starts.
+    /// Creates a log in the file `path`, which is opened when the run starts.
     ///
-    /// What an interrupted run wrote after its last checkpoint is going to happen again, so it is
-    /// dropped then: events of later epochs, and a line that was cut off.
+    /// Whatever an interrupted run wrote after its last checkpoint will happen again, so the start
+    /// drops it: events of later epochs, and a truncated line.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), file: None }
     }
@@ -182,7 +183,7 @@ impl EventLog {
         Ok(())
     }
 
-    /// Appends an event; before the run starts there is no file for it.
+    /// Appends an event; does nothing before the run starts.
     fn write(&mut self, event: &Event) -> Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         Ok(file
@@ -194,7 +195,7 @@ impl EventLog {
 impl Observer for EventLog {
     fn start(&mut self, start: &Start) -> Result<()> {
         self.open(start.epoch)?;
-        // A run that is finished does not start again.
+        // A finished run does not start again.
         if start.epoch < start.epochs { self.write(&Event::Start(start.clone())) } else { Ok(()) }
     }
 
@@ -207,16 +208,16 @@ impl Observer for EventLog {
     }
 
     fn stop(&mut self, stop: &Stop) {
-        // The error that ends the run matters more than a log that cannot take it.
+        // The error that ends the run matters more than a log that cannot be written.
         let _ = self.write(&Event::Stop(stop.clone()));
     }
 }
 
-/// Returns the complete events of the log at `path`; none where there is no such file.
+/// Returns the complete events of the log at `path`; none if there is no such file.
 ///
 /// # Errors
 ///
-/// [`Error::File`] where the file cannot be read.
+/// [`Error::File`] if the file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<Event>> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
@@ -291,7 +292,7 @@ mod tests {
         assert_eq!(EarlyStop { best: None, ..stop }.to_string(), "nll was undefined for 5 epochs");
     }
 
-    /// Lines of logs that were written before steps were in them.
+    /// Lines of logs written by versions without step numbers.
     #[test]
     fn earlier_logs_are_read() {
         let text = r#"{"event":"start","identity":"a","epoch":0,"epochs":2}"#;

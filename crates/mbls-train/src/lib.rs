@@ -1,20 +1,21 @@
 //! Training loop with checkpoints, resume and observers.
 //!
-//! A [`Task`] says how a batch becomes logits and a loss; the [`Trainer`] owns the loop: epochs,
-//! learning rate, clipping, the average of the weights, validation, the choice of the best epoch,
-//! checkpoints. It does not know which task it trains, and it draws and logs nothing: [`Observer`]s
-//! do, of which the crate has the [`EventLog`] and, with the feature `tensorboard`, `TensorBoard`.
+//! A [`Task`] defines how a batch becomes logits and a loss. The [`Trainer`] owns the loop: epochs,
+//! learning rate, clipping, the average of the weights, validation, the selection of the best
+//! epoch, checkpoints. It does not know which task it trains, and it neither draws nor logs:
+//! [`Observer`]s do. The crate provides the [`EventLog`] and, with the feature `tensorboard`,
+//! `TensorBoard`.
 //!
-//! Everything a run leaves lies in its [`RunDirectory`]:
+//! All files of a run are in its [`RunDirectory`]:
 //!
 //! | file | content |
 //! |---|---|
-//! | `last.safetensors` | the last checkpoint, of the end of an epoch or within one: model, optimizer, average, loss, progress |
-//! | `best.safetensors` | model after the epoch with the best validation score: its average, where one is kept |
-//! | `events.jsonl` | the event log, one JSON object a line, where the training has one |
+//! | `last.safetensors` | the last checkpoint, at the end of an epoch or within one: model, optimizer, average, loss, progress |
+//! | `best.safetensors` | the model after the epoch with the best validation score: its average, if one is kept |
+//! | `events.jsonl` | the event log, one JSON object per line, if the training has one |
 //!
-//! A run that was killed at any moment and is started again ends with the same bytes in both
-//! checkpoints as one that was left alone.
+//! A run that is killed at any moment and restarted ends with the same bytes in both checkpoints as
+//! an uninterrupted run.
 
 mod accumulation;
 pub mod checkpoint;
@@ -42,3 +43,8 @@ pub use task::{Mode, Output, Task, TaskState};
 #[cfg(feature = "tensorboard")]
 pub use tensorboard::TensorBoard;
 pub use trainer::{Outcome, Trainer};
+
+// The code of the README compiles as a reader would paste it.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,26 +1,26 @@
-//! The sums of an epoch's losses.
+//! The sums of the losses of an epoch.
 
 use crate::Result;
 use candle_core::{DType, Tensor};
 use mbls_core::loss::LossOutput;
 use std::collections::BTreeMap;
 
-/// Sums of the losses of steps and of their terms.
+/// The sums of the losses of the steps, and of the loss terms.
 ///
-/// What a step adds stays on its device until [`read`](Self::read) takes all that is pending to the
-/// host in one copy, so that a step does not wait for the device. The sums are in f64, in the order
-/// of the steps: they have the same bits however often they are read.
+/// The loss of a step stays on its device until [`read`](Self::read) copies all pending losses to
+/// the host at once, so a step does not wait for the device. The sums are in f64, in the order of
+/// the steps: they are bit-identical however often they are read.
 #[derive(Debug, Default)]
 pub(crate) struct LossSums {
     sums: BTreeMap<String, f64>,
     pending: Vec<Pending>,
 }
 
-/// The loss of one step, not read yet.
+/// The loss of one step that has not been read yet.
 #[derive(Debug)]
 struct Pending {
     step: usize,
-    /// Scalars without their graph: `loss`, and each term.
+    /// Detached scalars: `loss`, and each term.
     values: Vec<(String, Tensor)>,
 }
 
@@ -32,12 +32,12 @@ pub(crate) struct NonFiniteLoss {
 }
 
 impl LossSums {
-    /// Goes on from sums that were read.
+    /// Continues from sums that were read.
     pub(crate) fn from_sums(sums: BTreeMap<String, f64>) -> Self {
         Self { sums, pending: Vec::new() }
     }
 
-    /// Adds the loss of a step, which is read later.
+    /// Adds the loss of a step, to be read later.
     pub(crate) fn add(&mut self, step: usize, output: &LossOutput) {
         let terms =
             output.terms.iter().map(|term| (format!("loss_{}", term.name), term.value.detach()));
@@ -46,17 +46,17 @@ impl LossSums {
         self.pending.push(Pending { step, values });
     }
 
-    /// Reads what is pending; returns the mean loss of those steps, `None` where there are none.
+    /// Reads the pending losses. Returns the mean loss of those steps; `None` if there are none.
     ///
     /// # Errors
     ///
-    /// The first loss that is not finite, in the inner result; nothing of its step or later ones is
+    /// The inner result is the first loss that is not finite; nothing of its step or later steps is
     /// added.
     pub(crate) fn read(&mut self) -> Result<Result<Option<f64>, NonFiniteLoss>> {
         let Some(first) = self.pending.first().and_then(|step| step.values.first()) else {
             return Ok(Ok(None));
         };
-        // Metal has no f64; in half precision terms and total may differ in type.
+        // Metal has no f64. In half precision, terms and total may have different types.
         let element = if first.1.device().is_metal() { DType::F32 } else { DType::F64 };
         let all = self.pending.iter().flat_map(|step| &step.values);
         let all = all
@@ -81,7 +81,7 @@ impl LossSums {
         Ok(Ok(Some(sum / steps as f64)))
     }
 
-    /// What was read so far, by name.
+    /// Returns the sums read so far, by name.
     pub(crate) fn sums(&self) -> &BTreeMap<String, f64> {
         &self.sums
     }

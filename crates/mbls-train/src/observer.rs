@@ -1,13 +1,14 @@
-//! Who watches a training.
+//! Observers of a training.
 
 use crate::Result;
 use crate::event::{End, EpochReport, Saved, Start, StepReport, Stop};
 
-/// Watches a training: writes a log, draws a bar, sends numbers to a tracker.
+/// Observes a training: writes a log, draws a progress bar, sends numbers to a tracker.
 ///
 /// The [`Trainer`](crate::Trainer) calls its observers in the order in which they were added. An
-/// observer changes nothing of the training; an error of one ends it, because a log that cannot be
-/// written is better noticed at once. Every method does nothing unless it is implemented.
+/// observer does not change the training. An error of an observer ends the training, because a log
+/// that cannot be written is better noticed at once. The default implementation of every method
+/// does nothing.
 ///
 /// ```
 /// use mbls_train::event::EpochReport;
@@ -24,11 +25,11 @@ use crate::event::{End, EpochReport, Saved, Start, StepReport, Stop};
 /// }
 /// ```
 pub trait Observer {
-    /// Called once, before the first step; also for a run that is finished already.
+    /// Called once, before the first step, even if the run has already finished.
     ///
     /// # Errors
     ///
-    /// What the observer reports.
+    /// Any error of the observer.
     fn start(&mut self, _start: &Start) -> Result<()> {
         Ok(())
     }
@@ -37,7 +38,7 @@ pub trait Observer {
     ///
     /// # Errors
     ///
-    /// What the observer reports.
+    /// Any error of the observer.
     fn step(&mut self, _report: &StepReport) -> Result<()> {
         Ok(())
     }
@@ -46,16 +47,16 @@ pub trait Observer {
     ///
     /// # Errors
     ///
-    /// What the observer reports.
+    /// Any error of the observer.
     fn epoch(&mut self, _report: &EpochReport) -> Result<()> {
         Ok(())
     }
 
-    /// Called after a checkpoint was written, at the end of an epoch or within one.
+    /// Called after a checkpoint is written, at the end of an epoch or within one.
     ///
     /// # Errors
     ///
-    /// What the observer reports.
+    /// Any error of the observer.
     fn checkpoint(&mut self, _saved: &Saved) -> Result<()> {
         Ok(())
     }
@@ -64,11 +65,12 @@ pub trait Observer {
     ///
     /// # Errors
     ///
-    /// What the observer reports.
+    /// Any error of the observer.
     fn end(&mut self, _end: &End) -> Result<()> {
         Ok(())
     }
 
-    /// Called where the training fails, whose error [`fit`](crate::Trainer::fit) then returns.
+    /// Called when the training fails, with the error that [`fit`](crate::Trainer::fit) then
+    /// returns.
     fn stop(&mut self, _stop: &Stop) {}
 }

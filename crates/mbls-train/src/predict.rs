@@ -1,4 +1,4 @@
-//! What a network says of a data set, batch by batch.
+//! Predictions of a network on a data set, batch by batch.
 
 use crate::{Error, Mode, Output, Result, Task};
 use candle_core::DType;
@@ -11,7 +11,7 @@ use std::ops::Deref;
 pub struct Predicted {
     /// The logits, row-major in `shape`.
     pub logits: Vec<f32>,
-    /// The logits' shape: `[N, C]`, or `[N, C, H, W]` of images.
+    /// The shape of the logits: `[N, C]`, or `[N, C, H, W]` for images.
     pub shape: Vec<usize>,
     /// The labels, row-major: `[N]` or `[N, H, W]`.
     pub labels: Vec<u32>,
@@ -30,20 +30,22 @@ impl Predicted {
         })
     }
 
-    /// Returns how many labels the batch has.
+    /// Returns the number of labels in the batch.
     pub fn samples(&self) -> usize {
         self.shape.first().copied().unwrap_or(0)
     }
 }
 
-/// Runs a task's model on all of `data`, in order, without gradients; `visit` gets each batch.
+/// Runs a task's model on all of `data`, in order, without gradients, and calls `visit` with each
+/// batch.
 ///
-/// Each batch passes the model once and is copied to the host once, whatever is then made of it:
-/// metrics, files, images.
+/// Each batch passes through the model once and is copied to the host once, whatever is computed
+/// from it: metrics, files, images.
 ///
 /// # Errors
 ///
-/// What data and model report, as the caller's error type, and what `visit` reports, unchanged.
+/// Errors of the data and the model, converted to the caller's error type, and errors of `visit`,
+/// unchanged.
 pub fn predict<T: Task, E: From<Error>>(
     task: &T,
     data: &dyn Batches<T::Batch>,
@@ -52,19 +54,19 @@ pub fn predict<T: Task, E: From<Error>>(
     walk(task, data, |_, _, _, predicted| visit(predicted))
 }
 
-/// Measures a task's model on all of `data`.
+/// Evaluates a task's model on all of `data`.
 ///
 /// # Errors
 ///
-/// What data, model and metrics report.
+/// Errors of the data, the model and the metrics.
 pub fn evaluate<T: Task>(task: &T, data: &dyn Batches<T::Batch>) -> Result<T::Metrics> {
     let mut metrics = task.metrics();
     predict(task, data, |predicted| task.observe(predicted, &mut metrics))?;
     Ok(metrics)
 }
 
-/// [`predict`] for a task that is borrowed either way: validation changes it where its loss learns
-/// from what was predicted.
+/// Like [`predict`], for a task borrowed either way: validation changes the task if its loss learns
+/// from predictions.
 pub(crate) fn walk<T, A, E>(
     mut task: A,
     data: &dyn Batches<T::Batch>,
@@ -78,7 +80,7 @@ where
     let mut samples = 0;
     for batch in data.epoch(0) {
         let batch = batch.map_err(Error::from)?;
-        // Without the graph, whose activations would be kept until the logits are dropped.
+        // Without the graph, which would keep the activations until the logits are dropped.
         let output = no_grad(|| task.forward(&batch, Mode::Evaluate))?;
         let predicted = Predicted::of(&output, samples)?;
         samples += predicted.samples();

@@ -1,4 +1,4 @@
-//! What the trainer has to know of a task.
+//! The interface between the trainer and a task.
 
 use crate::{Error, Predicted, Result};
 use candle_core::Tensor;
@@ -24,23 +24,23 @@ impl Mode {
 /// The result of one forward pass.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// The logits, one row for each sample of the batch (`[N, C]`, or `[N, C, H, W]` of an image).
+    /// The logits, one row per sample of the batch: `[N, C]`, or `[N, C, H, W]` for images.
     pub logits: Tensor,
-    /// The labels as `u32`, `[N]` or `[N, H, W]`. On the CPU a loss reads them without waiting for
-    /// a device.
+    /// The labels as `u32`, `[N]` or `[N, H, W]`. If they are on the CPU, a loss reads them without
+    /// waiting for a device.
     pub labels: Tensor,
 }
 
-/// What training makes of a task besides the weights of its model; a checkpoint keeps it.
+/// The state that training adds to a task besides the weights of its model; a checkpoint keeps it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskState {
-    /// What the loss has learnt: [`Loss::state`](mbls_core::loss::Loss::state).
+    /// The learnt state of the loss: [`Loss::state`](mbls_core::loss::Loss::state).
     pub loss: Vec<f64>,
-    /// The position of the masks of dropout; 0 without dropout.
+    /// The position in the sequence of dropout masks; 0 without dropout.
     pub dropout: u64,
 }
 
-/// How a batch becomes logits and a loss, and what is measured.
+/// Defines how a batch becomes logits and a loss, and which metrics are measured.
 ///
 /// The [`Trainer`](crate::Trainer) calls, for each epoch:
 ///
@@ -53,69 +53,69 @@ pub struct TaskState {
 /// end_epoch
 /// ```
 ///
-/// and [`restore`](Self::restore) before all that where it goes on from a checkpoint.
+/// It calls [`restore`](Self::restore) before all of these when it resumes from a checkpoint.
 pub trait Task {
-    /// What the data loader yields.
+    /// The batch type of the data loader.
     type Batch: Send;
-    /// What is measured over an epoch.
+    /// The metrics of an epoch.
     type Metrics: Metric;
 
     /// Runs the model on a batch.
     ///
     /// # Errors
     ///
-    /// Where the batch does not fit the model.
+    /// Fails if the batch does not fit the model.
     fn forward(&self, batch: &Self::Batch, mode: Mode) -> Result<Output>;
 
-    /// Computes the loss of a training batch; `None` where no label of it counts, so that there is
-    /// none: training leaves the step out and counts it.
+    /// Computes the loss of a training batch. Returns `None` if no label of the batch counts;
+    /// training then skips the step and counts it as skipped.
     ///
     /// # Errors
     ///
-    /// Where the loss has no value for the batch.
+    /// Fails if the loss has no value for the batch.
     fn loss(&self, batch: &Self::Batch, output: &Output) -> Result<Option<LossOutput>>;
 
-    /// Returns what the mean of a training batch's loss divides by: the number of its labels that
-    /// count, with class weights the sum of their weights. Where several batches make a step,
-    /// each counts by it ([`TrainerConfig::accumulate`](crate::TrainerConfig::accumulate)); it
-    /// is asked for after [`loss`](Self::loss), where there is one. By default it is the number
-    /// of labels.
+    /// Returns the divisor of the mean in a training batch's loss: the number of labels that count
+    /// or, with class weights, the sum of their weights. If a step has several batches, it is the
+    /// weight of each ([`TrainerConfig::accumulate`](crate::TrainerConfig::accumulate)). It is
+    /// called after [`loss`](Self::loss), if that returned a loss. The default is the number of
+    /// labels.
     ///
     /// # Errors
     ///
-    /// As [`loss`](Self::loss).
+    /// Same as [`loss`](Self::loss).
     fn loss_weight(&self, _batch: &Self::Batch, output: &Output) -> Result<f64> {
         Ok(output.labels.elem_count() as f64)
     }
 
-    /// Hands a validation batch to the loss, for losses that learn from validation data
+    /// Passes a validation batch to the loss, for losses that learn from validation data
     /// ([`Loss::observe`](mbls_core::loss::Loss::observe)).
     ///
-    /// The logits are those that validation measures: of the average of the weights where the
+    /// The logits are those that validation measures: those of the average of the weights if the
     /// training keeps one.
     ///
     /// # Errors
     ///
-    /// Where the loss cannot learn from the batch.
+    /// Fails if the loss cannot learn from the batch.
     fn learn(&mut self, _batch: &Self::Batch, _output: &Output) -> Result<()> {
         Ok(())
     }
 
-    /// Returns metrics that have seen nothing.
+    /// Returns empty metrics.
     fn metrics(&self) -> Self::Metrics;
 
     /// Adds a batch to the metrics.
     ///
     /// # Errors
     ///
-    /// Where the metrics refuse the logits, non-finite ones for example.
+    /// Fails if the metrics reject the logits, for example non-finite ones.
     fn observe(&self, predicted: &Predicted, metrics: &mut Self::Metrics) -> Result<()>;
 
-    /// Returns the score by which epochs are compared on validation data, higher is better; `None`
-    /// where it is undefined, which is not any better than any.
+    /// Returns the score by which epochs are compared on validation data, where higher is better.
+    /// `None` means undefined, which is never an improvement.
     fn score(&self, value: &<Self::Metrics as Metric>::Value) -> Option<f64>;
 
-    /// Returns the numbers for the event log with their names; `None` for those that are undefined.
+    /// Returns the values for the event log with their names; `None` for undefined values.
     fn summary(&self, value: &<Self::Metrics as Metric>::Value)
     -> Vec<(&'static str, Option<f64>)>;
 
@@ -125,16 +125,16 @@ pub trait Task {
     /// Called after the validation of each epoch, with its number from 0.
     fn end_epoch(&mut self, _epoch: usize) {}
 
-    /// Returns what training has made of the task besides the weights.
+    /// Returns the state that training has added to the task besides the weights.
     fn state(&self) -> TaskState {
         TaskState::default()
     }
 
-    /// Makes the task what it was when [`state`](Self::state) was called.
+    /// Restores the state returned by [`state`](Self::state).
     ///
     /// # Errors
     ///
-    /// For the state of another task or loss.
+    /// Fails for the state of another task or loss.
     fn restore(&mut self, state: &TaskState) -> Result<()> {
         if *state == TaskState::default() {
             Ok(())

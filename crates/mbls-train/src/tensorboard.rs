@@ -1,7 +1,7 @@
-//! Event files of TensorBoard.
+//! TensorBoard event files.
 //!
-//! A file is a sequence of records in the framing of TFRecord, each a protocol buffer
-//! `tensorflow.Event`. Only scalars are written, so both are encoded here, without a library.
+//! A file is a sequence of records in TFRecord framing, each a protocol buffer `tensorflow.Event`.
+//! Only scalars are written, so both are encoded here without a library.
 
 use crate::event::{EpochReport, Start, StepReport};
 use crate::{Observer, Result};
@@ -10,18 +10,18 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Writes the numbers of a training as scalars into a folder that TensorBoard shows.
+/// Writes the scalars of a training into a folder for TensorBoard.
 ///
 /// | tag | value | when |
 /// |---|---|---|
-/// | `train/loss_of_steps` | mean loss of the steps since the one before | when losses are read |
+/// | `train/loss_of_steps` | mean loss of the steps since the previous value | when losses are read |
 /// | `train/NAME` | means over the training batches of an epoch | each epoch |
 /// | `validation/NAME` | the metrics on the validation data | each epoch |
 /// | `learning_rate`, `gradient_norm` | of the epoch | each epoch |
 ///
-/// The step of all is the number of training steps so far. Each start of a run makes a file of its
-/// own, which tells TensorBoard where it goes on: what an interrupted run wrote after its last
-/// checkpoint is not shown. Undefined numbers are left out.
+/// The step of every value is the total number of training steps so far. Each start of a run
+/// creates a new file, which tells TensorBoard where the run resumes: whatever an interrupted run
+/// wrote after its last checkpoint is not shown. Undefined values are left out.
 ///
 /// ```no_run
 /// # fn add(trainer: mbls_train::Trainer<'_>) -> mbls_train::Trainer<'_> {
@@ -38,12 +38,12 @@ pub struct TensorBoard {
 struct Open {
     path: PathBuf,
     file: File,
-    /// Steps of an epoch.
+    /// Steps per epoch.
     steps: usize,
 }
 
 impl TensorBoard {
-    /// Writes into `folder`, which is made where it is missing.
+    /// Writes into `folder`, which is created if it does not exist.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), open: None }
     }
@@ -53,7 +53,7 @@ impl TensorBoard {
         Ok(open.file.write_all(&record(event)).map_err(mbls_io::Error::io("write", &open.path))?)
     }
 
-    /// Writes one event with all scalars that are defined.
+    /// Writes one event with all defined scalars.
     fn scalars(&mut self, step: usize, scalars: &[(String, Option<f64>)]) -> Result<()> {
         let defined = scalars.iter().filter_map(|(tag, value)| Some((tag.as_str(), (*value)?)));
         let summary: Vec<u8> =
@@ -64,7 +64,7 @@ impl TensorBoard {
         self.write(&[event(step), message(5, &summary)].concat())
     }
 
-    /// Steps before step `step` of an epoch, in all.
+    /// Returns the total number of steps before step `step` of an epoch.
     fn steps(&self, epoch: usize, step: usize) -> usize {
         self.open.as_ref().map_or(0, |open| epoch * open.steps + step)
     }
@@ -76,12 +76,11 @@ impl Observer for TensorBoard {
             return Ok(());
         }
         std::fs::create_dir_all(&self.folder)
-            .map_err(mbls_io::Error::io("make the directory", &self.folder))?;
+            .map_err(mbls_io::Error::io("create the directory", &self.folder))?;
         let (path, file) = create(&self.folder)?;
         self.open = Some(Open { path, file, steps: start.steps });
         self.write(&[event(0), message(3, b"brain.Event:2")].concat())?;
-        // SessionLog { status: START }: events of this step and later ones in the files before are
-        // dropped.
+        // SessionLog { status: START } drops events of this step and later ones in earlier files.
         let first = self.steps(start.epoch, start.step) + 1;
         self.write(&[event(first), message(7, &[tag(1, 0), varint(1)].concat())].concat())
     }
@@ -103,7 +102,7 @@ impl Observer for TensorBoard {
     }
 }
 
-/// A new file, whose name sorts after those before it.
+/// Creates a new file, whose name sorts after earlier ones.
 fn create(folder: &Path) -> Result<(PathBuf, File)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut number = 0;
@@ -121,29 +120,30 @@ fn create(folder: &Path) -> Result<(PathBuf, File)> {
     }
 }
 
-/// The fields that every `Event` begins with: `wall_time` (1) in seconds and `step` (2).
+/// Encodes the first fields of every `Event`: `wall_time` (1) in seconds and `step` (2).
 fn event(step: usize) -> Vec<u8> {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     [tag(1, 1), seconds.to_le_bytes().to_vec(), tag(2, 0), varint(step as u64)].concat()
 }
 
-/// `Summary.Value { tag (1), simple_value (2) }`.
+/// Encodes `Summary.Value { tag (1), simple_value (2) }`.
 fn scalar(name: &str, value: f32) -> Vec<u8> {
     [message(1, name.as_bytes()), tag(2, 5), value.to_le_bytes().to_vec()].concat()
 }
 
-/// A field of bytes: a text or a message.
+/// Encodes a length-delimited field: a string or a message.
 fn message(field: u64, bytes: &[u8]) -> Vec<u8> {
     [tag(field, 2), varint(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
-/// What a field begins with. Types on the wire: 0 varint, 1 eight bytes, 2 bytes with their length,
-/// 5 four bytes.
+/// Encodes the tag of a field. Wire types: 0 varint, 1 eight bytes, 2 length-delimited, 5 four
+/// bytes.
 fn tag(field: u64, wire: u64) -> Vec<u8> {
     varint(field << 3 | wire)
 }
 
-/// Seven bits a byte, the lowest first; the highest bit says that more follow.
+/// Encodes a varint: seven bits per byte, the lowest first; the highest bit says that more bytes
+/// follow.
 fn varint(mut value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while value >= 0x80 {
@@ -154,19 +154,20 @@ fn varint(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-/// A TFRecord: length, checksum of the length, bytes, checksum of the bytes.
+/// Frames a TFRecord: length, checksum of the length, bytes, checksum of the bytes.
 fn record(bytes: &[u8]) -> Vec<u8> {
     let length = (bytes.len() as u64).to_le_bytes();
     let checksum = |bytes: &[u8]| masked(crc32c(bytes)).to_le_bytes();
     [length.as_slice(), &checksum(&length), bytes, &checksum(bytes)].concat()
 }
 
-/// TFRecord's form of a checksum, so that checksums of what holds checksums are of use.
+/// Returns TFRecord's masked form of a checksum, which avoids checksums of data that itself
+/// contains checksums.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32C (Castagnoli), bit by bit: records are a few hundred bytes.
+/// CRC-32C (Castagnoli), bit by bit, because records are only a few hundred bytes.
 fn crc32c(bytes: &[u8]) -> u32 {
     let fold = |crc: u32, _| (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
     !bytes.iter().fold(!0, |crc: u32, &byte| (0..8).fold(crc ^ u32::from(byte), fold))
@@ -177,9 +178,9 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    /// The check value of the algorithm, and those of RFC 3720, appendix B.4.
+    /// The algorithm's check value, and those of RFC 3720, appendix B.4.
     #[test]
-    fn checksums_are_those_of_the_standard() {
+    fn checksums_match_the_standard() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
@@ -188,7 +189,7 @@ mod tests {
         assert_eq!(varint(u64::MAX), [&[0xff; 9][..], &[1]].concat());
     }
 
-    /// A field of a message, read by the rules of the encoding.
+    /// A decoded field of a message.
     #[derive(Debug, PartialEq)]
     enum Field {
         Varint(u64),
@@ -230,14 +231,14 @@ mod tests {
         found
     }
 
-    /// The events of a file, whose checksums are right.
+    /// Returns the events of a file and checks its checksums.
     fn events(path: &Path) -> Vec<Vec<(u64, Field)>> {
         let bytes = std::fs::read(path).unwrap();
         let (mut bytes, mut found) = (bytes.as_slice(), Vec::new());
         while !bytes.is_empty() {
             let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
             let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-            // The mask taken off again.
+            // Reverses the mask.
             let unmasked = |word: u32| word.wrapping_sub(0xa282_ead8).rotate_left(15);
             assert_eq!(unmasked(word(8)), crc32c(&bytes[..8]));
             assert_eq!(unmasked(word(12 + length)), crc32c(&bytes[12..12 + length]));
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars_stand_in_the_file_with_their_steps() {
+    fn scalars_are_written_with_their_steps() {
         let folder = tempfile::tempdir().unwrap();
         let start = Start { identity: String::new(), epoch: 2, step: 5, epochs: 4, steps: 200 };
         let mut board = TensorBoard::new(folder.path());
@@ -272,7 +273,7 @@ mod tests {
             train_seconds: 1.0,
         };
         board.epoch(&report).unwrap();
-        // Another process makes another file, also in the same moment.
+        // Another process creates another file, even at the same moment.
         TensorBoard::new(folder.path()).start(&start).unwrap();
         let mut files: Vec<_> =
             std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();

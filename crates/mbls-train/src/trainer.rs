@@ -15,23 +15,24 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
-/// Steps whose losses are read together: as often as a progress line wants them.
+/// Number of steps whose losses are read together, which is also how often a progress line is
+/// updated.
 const READ_EVERY: usize = 50;
 
-/// What a training came to.
+/// The result of a training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// The epoch whose weights are in `best.safetensors`, and which the model now carries.
+    /// The epoch whose weights are in `best.safetensors` and in the model.
     pub best: Best,
-    /// Number of epochs that had been done by an earlier, interrupted process.
+    /// Number of epochs already done by an earlier, interrupted process.
     pub resumed_after: usize,
-    /// Number of epochs that are trained, by all processes together.
+    /// Number of trained epochs, by all processes together.
     pub epochs: usize,
-    /// Why these are fewer than those of the settings; `None` where they are not.
+    /// The reason for early stopping; `None` if all epochs were trained.
     pub early: Option<EarlyStop>,
 }
 
-/// One pass over the training data.
+/// The result of one pass over the training data.
 struct TrainedEpoch {
     /// The means for the log.
     values: BTreeMap<String, Option<f64>>,
@@ -39,21 +40,22 @@ struct TrainedEpoch {
     steps_without_loss: usize,
 }
 
-/// An epoch that is being trained.
+/// An epoch in progress.
 struct RunningEpoch<'p> {
     progress: &'p Progress,
-    /// When this process began it.
+    /// When this process started the epoch.
     started: Instant,
-    /// Seconds that another process spent on it.
+    /// Seconds that earlier processes spent on the epoch.
     before: f64,
     learning_rate: f64,
 }
 
-/// Trains a model: owns the loop, knows no task.
+/// Trains a model. Owns the training loop and is independent of the task.
 ///
-/// An epoch is a pass over the training data, one over the validation data, and a checkpoint; what
-/// happens is told to the [observers](Self::with_observer). A step takes nothing to the host but
-/// the norm of the gradient: losses stay on their device until some dozens are read together.
+/// An epoch is a pass over the training data, a pass over the validation data, and a checkpoint.
+/// The trainer reports events to the [observers](Self::with_observer). A step copies nothing to the
+/// host but the norm of the gradient: losses stay on their device until several dozen are read
+/// together.
 pub struct Trainer<'a> {
     store: &'a ParamStore,
     optimizer: Box<dyn Optimizer>,
@@ -66,7 +68,7 @@ pub struct Trainer<'a> {
     saved: Instant,
 }
 
-/// The settings: parameters and the optimizer's state are too long to be read.
+/// Shows the settings only: parameters and the optimizer's state are too long to read.
 impl fmt::Debug for Trainer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { config, run, device, .. } = self;
@@ -79,11 +81,11 @@ impl fmt::Debug for Trainer<'_> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A trainer of the parameters in `store`.
+    /// Creates a trainer of the parameters in `store`.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for settings that cannot train.
+    /// [`Error::Setting`] if the settings are invalid.
     pub fn new(
         store: &'a ParamStore,
         optimizer: Box<dyn Optimizer>,
@@ -97,25 +99,25 @@ impl<'a> Trainer<'a> {
         Ok(Self { store, optimizer, ema, device, config, run, observers, saved })
     }
 
-    /// Adds an observer: a log, a progress bar.
+    /// Adds an observer, such as a log or a progress bar.
     #[must_use]
     pub fn with_observer(mut self, observer: impl Observer + 'a) -> Self {
         self.observers.push(Box::new(observer));
         self
     }
 
-    /// Trains to the last epoch, from the last checkpoint where the run directory has one, and
-    /// leaves the best epoch's weights in the model.
+    /// Trains to the last epoch, starting from the last checkpoint if the run directory has one,
+    /// and leaves the best epoch's weights in the model.
     ///
-    /// The best epoch is the one with the highest [`Task::score`] on `validation`, the last of
-    /// equals: a small validation set is soon classified without a mistake, long before the
-    /// training is finished.
+    /// The best epoch is the one with the highest [`Task::score`] on `validation`; of ties, the
+    /// last. A small validation set is soon classified without a mistake, long before the training
+    /// is finished.
     ///
     /// # Errors
     ///
-    /// [`Error::NonFinite`] where the loss or the gradient is; [`Error::Checkpoint`] and
-    /// [`Error::Misfit`] where the directory holds a checkpoint of another training; what data,
-    /// model, disk and observers report. The last checkpoint is intact in every case.
+    /// [`Error::NonFinite`] if the loss or the gradient is not finite; [`Error::Checkpoint`] and
+    /// [`Error::Misfit`] if the directory holds a checkpoint of another training; errors of data,
+    /// model, disk and observers. The last checkpoint is intact in every case.
     pub fn fit<T: Task>(
         &mut self,
         task: &mut T,
@@ -138,7 +140,7 @@ impl<'a> Trainer<'a> {
     ) -> Result<Outcome> {
         let mut progress = self.resume(task, train.len())?;
         let (resumed_after, steps) = (progress.epochs, train.len());
-        // A run that has ended early is finished, though there are epochs that it has not trained.
+        // A run that stopped early is finished, even though some epochs were not trained.
         let epochs =
             if self.early_stop(&progress).is_some() { resumed_after } else { self.config.epochs };
         let step = progress.within.as_ref().map_or(0, |within| within.step);
@@ -184,8 +186,8 @@ impl<'a> Trainer<'a> {
                 progress.best = Some(Best { epoch, score });
             }
             progress.epochs = epoch + 1;
-            // The best model first: a process killed between the two files does this epoch again
-            // and writes the same bytes.
+            // The best model first: a process killed between the two files repeats this epoch and
+            // writes the same bytes.
             if best {
                 Checkpoint::of_model(progress.clone(), self.store.state())
                     .save(&self.run.best())?;
@@ -215,12 +217,12 @@ impl<'a> Trainer<'a> {
         Ok(Outcome { best, resumed_after, epochs, early: end.early })
     }
 
-    /// Why a run ends after the epochs it has trained; `None` where it goes on.
+    /// Returns why a run ends after the epochs it has trained; `None` if it continues.
     fn early_stop(&self, progress: &Progress) -> Option<EarlyStop> {
         self.config.early_stopping.as_ref()?.stop(progress.patience?)
     }
 
-    /// One pass over the training data, from where the last checkpoint was written within it.
+    /// Runs one pass over the training data, starting from the last checkpoint within it.
     fn train_epoch<T: Task>(
         &mut self,
         task: &mut T,
@@ -230,7 +232,7 @@ impl<'a> Trainer<'a> {
         let (epoch, learning_rate) = (running.progress.epochs, running.learning_rate);
         let within = running.progress.within.clone().unwrap_or_default();
         if running.progress.within.is_some() {
-            // After the epoch was begun: the masks of dropout go on where they were.
+            // The epoch has already begun: resume the dropout masks at their position.
             let position = TaskState { dropout: within.dropout, ..task.state() };
             task.restore(&position)?;
         }
@@ -262,7 +264,7 @@ impl<'a> Trainer<'a> {
                 let most = self.config.clip_norm.unwrap_or(f64::INFINITY);
                 let norm = clip_grad_norm(&parameters, &mut grads, most)?;
                 if !norm.is_finite() {
-                    // A loss that is not finite is the reason where there is one.
+                    // A loss that is not finite is reported first, because it is the cause.
                     losses.read()?.map_err(of_loss)?;
                     return Err(non_finite("gradient norm", norm, step));
                 }
@@ -302,15 +304,15 @@ impl<'a> Trainer<'a> {
             losses.sums().iter().map(|(name, sum)| (name.clone(), Some(sum / counted as f64)));
         let mut values: BTreeMap<_, _> = means.collect();
         if let Some(value) = metrics.value() {
-            // Of an epoch that was interrupted only a part was measured, which is not its metric.
+            // Metrics of a resumed epoch cover only a part of it, so they are left undefined.
             let whole = |(name, value): (String, Option<f64>)| (name, value.filter(|_| first == 0));
             values.extend(named(task.summary(&value)).into_iter().map(whole));
         }
         Ok(TrainedEpoch { values, gradient_norm, steps_without_loss })
     }
 
-    /// Takes model, optimizer, average and task from the last checkpoint, or starts at the
-    /// beginning where there is none.
+    /// Restores model, optimizer, average and task from the last checkpoint, or starts from scratch
+    /// if there is none.
     fn resume<T: Task>(&mut self, task: &mut T, steps: usize) -> Result<Progress> {
         let path = self.run.last();
         let identity = &self.config.identity;
@@ -331,7 +333,8 @@ impl<'a> Trainer<'a> {
         let Progress { epochs, ref metrics, ref within, .. } = checkpoint.progress;
         let expected = if self.config.schedule.follows_metric() { epochs } else { 0 };
         if metrics.len() != expected {
-            let expected = format!("{expected} of the schedule's metric after {epochs} epochs");
+            let expected =
+                format!("{expected} values of the schedule's metric after {epochs} epochs");
             return Err(Error::Checkpoint {
                 path,
                 field: "metrics",
@@ -341,7 +344,7 @@ impl<'a> Trainer<'a> {
         }
         if let Some(step) = within.as_ref().map(|within| within.step).filter(|step| *step >= steps)
         {
-            let expected = format!("a step before {steps}, the number of an epoch's");
+            let expected = format!("a step below {steps}, the number of steps per epoch");
             return Err(Error::Checkpoint {
                 path,
                 field: "within.step",
@@ -356,7 +359,7 @@ impl<'a> Trainer<'a> {
             .filter(|step| !step.is_multiple_of(accumulate))
         {
             let expected =
-                format!("a multiple of {accumulate}, the batches of a step of the optimizer");
+                format!("a multiple of {accumulate}, the number of batches per optimizer step");
             return Err(Error::Checkpoint {
                 path,
                 field: "within.step",
@@ -366,7 +369,7 @@ impl<'a> Trainer<'a> {
         }
         if checkpoint.progress.patience.is_some() != self.config.early_stopping.is_some() {
             let text = |there: bool| {
-                if there { "that of a run that may end early" } else { "none" }.to_owned()
+                if there { "that of a run with early stopping" } else { "none" }.to_owned()
             };
             let (expected, found) =
                 (self.config.early_stopping.is_some(), checkpoint.progress.patience.is_some());
@@ -420,7 +423,7 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Measures a task's model on the validation data, and hands the same logits to what the loss
+/// Evaluates a task's model on the validation data, and passes the same logits to the loss if it
 /// learns.
 fn validate<T: Task>(task: &mut T, data: &dyn Batches<T::Batch>) -> Result<T::Metrics> {
     let mut metrics = task.metrics();

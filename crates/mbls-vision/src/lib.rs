@@ -29,3 +29,8 @@ pub use labelled::LabelledImages;
 pub use mbls_data::{Error, Result};
 pub use mixed::{Mix, Mixed};
 pub use source::ImageSource;
+
+// The code of the README compiles as a reader would paste it.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -26,6 +26,6 @@ impl LossEntry {
 
     /// The settings in words, for tables.
     pub fn settings(&self) -> String {
-        self.spec.to_string()
+        self.spec.settings()
     }
 }

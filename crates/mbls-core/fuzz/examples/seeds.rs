@@ -1,5 +1,5 @@
-//! Writes the saved states of metrics that saw some rows and of empty ones, and fitted calibrators, as the first inputs of the
-//! fuzzer.
+//! Writes the fuzzer's seed corpus: saved states of metrics without and with rows, and fitted
+//! calibrators.
 
 use mbls_core::Result;
 use mbls_core::calibration::{
@@ -16,7 +16,7 @@ use mbls_core::metric::{
 use serde::Serialize;
 use std::path::Path;
 
-/// Three rows of three classes, one of them a tie.
+/// Three rows of three classes, one of which has a tie.
 const LOGITS: [f32; 9] = [2.0, 0.5, -1.0, 0.0, 3.0, 3.0, -2.0, 1.0, 0.25];
 const LABELS: [u32; 3] = [0, 2, 2];
 
@@ -36,15 +36,15 @@ fn save<M: Metric + Serialize>(name: &str, mut metric: M, input: M::Input<'_>) -
 }
 
 fn save_calibrators() -> Result<()> {
-    // Scattered enough that every calibrator has an optimum.
+    // The rows are scattered enough that every calibrator has an optimum.
     let logits: Vec<f32> = (0..360).map(|i| (i * 7919 % 101) as f32 / 40.0).collect();
     let labels: Vec<u32> = (0..120u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) % 3).collect();
     let scores = Scores::from_logits(&logits, 3)?;
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
     let bins = HistogramBins { bins: 3, edges: HistogramEdges::EqualWidth };
     let mut specs = vec![
-        CalibratorSpec::Temperature {},
-        CalibratorSpec::Vector {},
+        CalibratorSpec::Temperature,
+        CalibratorSpec::Vector,
         CalibratorSpec::Matrix { odir },
         CalibratorSpec::Dirichlet { odir },
     ];

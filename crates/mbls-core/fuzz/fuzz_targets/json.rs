@@ -1,4 +1,4 @@
-//! Changes JSON documents at their numbers and lists, so that most of what the fuzzer tries gets past the parser.
+//! Mutates the numbers and lists of JSON documents, so most of the fuzzer's inputs pass the parser.
 
 use libfuzzer_sys::fuzzer_mutate;
 use serde_json::{Number, Value};
@@ -34,7 +34,7 @@ const NUMBERS: [i128; 24] = [
 
 const FLOATS: [f64; 8] = [0.0, -0.0, 0.5, 1.0, 1e-320, 1e308, -1.5, 0.1];
 
-/// Small numbers in a sequence that a seed decides (splitmix64).
+/// Generates small pseudo-random numbers from a seed (splitmix64).
 struct Draws(u64);
 
 impl Draws {
@@ -47,7 +47,8 @@ impl Draws {
     }
 }
 
-/// A mutator of the fuzzer: every other time by the document, where the bytes are one, else by the bytes.
+/// Mutates the input: for every other seed as a JSON document, if the bytes are one, otherwise as
+/// bytes.
 pub fn mutate_bytes(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     if seed.is_multiple_of(2)
         && let Ok(mut document) = serde_json::from_slice(&data[..size])
@@ -62,7 +63,7 @@ pub fn mutate_bytes(data: &mut [u8], size: usize, max_size: usize, seed: u32) ->
     fuzzer_mutate(data, size, max_size)
 }
 
-/// Changes a place of a document, drawn by walking down from its root.
+/// Mutates a random node of a document, chosen by walking down from the root.
 fn mutate(value: &mut Value, draws: &mut Draws) {
     match value {
         Value::Object(map) if !map.is_empty() => {

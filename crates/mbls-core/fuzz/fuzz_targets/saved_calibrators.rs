@@ -1,4 +1,5 @@
-//! Bytes as a saved calibrator: what is read without an error must map any scores to probabilities, or say why not.
+//! Reads bytes as a saved calibrator. One that is read without an error must map any scores to
+//! probabilities or return an error.
 
 #![no_main]
 
@@ -7,7 +8,7 @@ mod json;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use mbls_core::calibration::{Calibrator, SavedCalibrator, Scores};
 
-/// Repeated to as many classes as a calibrator has.
+/// Repeated to the number of classes of a calibrator.
 const LOGITS: [f32; 7] = [0.0, 1.0, -3.5, 20.0, -1e4, 1e4, 3e38];
 const PROBS: [f64; 2] = [1.0, 0.0];
 

@@ -1,4 +1,5 @@
-//! Bytes as the saved state of every metric: what is read without an error must be a state that metrics can work with.
+//! Reads bytes as the saved state of every metric. One that is read without an error must be a
+//! state that the metric can work with.
 
 #![no_main]
 
@@ -34,7 +35,7 @@ where
             assert_eq!(serde_json::from_str::<M>(&saved).expect("a merged state can be read"), merged);
             assert_eq!(merged.value().is_some(), metric.value().is_some());
         }
-        // Two halves of what a state can hold do not fit into one, which must leave it as it was.
+        // If two states do not fit into one, merging must leave the first unchanged.
         Err(_) => assert_eq!(merged, metric),
     }
 }

@@ -5,6 +5,7 @@ use super::{
 use crate::Result;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 
 /// Any fitted calibrator. [`SavedCalibrator`] is its serialised form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,29 @@ impl FittedCalibrator {
             Self::Isotonic(calibrator) => calibrator,
             Self::Histogram(calibrator) => calibrator,
         }
+    }
+}
+
+impl fmt::Display for FittedCalibrator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Temperature(fitted) => {
+                write!(f, "temperature scaling (T = {:.4})", fitted.temperature())
+            }
+            Self::Vector(_) => f.write_str("vector scaling"),
+            Self::Matrix(_) => f.write_str("matrix scaling"),
+            Self::Dirichlet(_) => f.write_str("Dirichlet calibration"),
+            Self::Platt(_) => f.write_str("Platt scaling"),
+            Self::Beta(_) => f.write_str("beta calibration"),
+            Self::Isotonic(_) => f.write_str("isotonic regression"),
+            Self::Histogram(_) => f.write_str("histogram binning"),
+        }
+    }
+}
+
+impl fmt::Display for SavedCalibrator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.calibrator.fmt(f)
     }
 }
 

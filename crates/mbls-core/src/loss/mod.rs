@@ -26,6 +26,7 @@ mod input;
 mod likelihood;
 mod penalty;
 mod spec;
+mod spec_display;
 
 pub use calibration::{Mdca, Mmce};
 pub use class_adaptive::ClassAdaptive;

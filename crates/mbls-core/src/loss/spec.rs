@@ -4,24 +4,24 @@ use super::{
     LogitNorm, LogitPenalty, Loss, MarginChoice, MarginLoss, Mdca, Mmce, NeighbourNorm,
     NeighbourPenalty, PenaltyShape, SampleDependentFocal, SpatialLabelSmoothing,
 };
+use crate::unit_variant::no_settings;
 use crate::{Error, Result};
-use serde::{Deserialize, Deserializer, Serialize};
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
 /// The largest alpha of a schedule in the published code.
-const MAX_ALPHA: f64 = 100.0;
+pub(super) const MAX_ALPHA: f64 = 100.0;
 
 /// A loss and its settings, as named in a configuration file: `kind = "margin"`, `margin = 10.0`,
 /// `alpha = 0.1`.
 ///
-/// It is displayed as its settings: `m = 10, α = 0.1`.
+/// `Display` shows the loss and its settings: `MbLS (m = 10, α = 0.1)`.
 ///
 /// ```
 /// use mbls_core::loss::LossSpec;
 ///
 /// let spec = LossSpec::margin(10.0, 0.1);
 /// assert_eq!(spec.build()?.name(), "margin");
-/// assert_eq!(spec.to_string(), "m = 10, α = 0.1");
+/// assert_eq!(spec.to_string(), "MbLS (m = 10, α = 0.1)");
 /// let wrong = LossSpec::Focal { gamma: -1.0 }.build().err().map(|e| e.to_string());
 /// assert_eq!(wrong.as_deref(), Some("gamma = -1: expected a finite number, 0 or greater"));
 /// # Ok::<(), mbls_core::Error>(())
@@ -264,74 +264,6 @@ impl LossSpec {
     }
 }
 
-impl fmt::Display for LossSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CrossEntropy | Self::Brier => Ok(()),
-            Self::LabelSmoothing { alpha }
-            | Self::EntropyPenalty { alpha }
-            | Self::L1Penalty { alpha } => {
-                write!(f, "α = {alpha}")
-            }
-            Self::Focal { gamma }
-            | Self::SampleDependentFocal { gamma }
-            | Self::DualFocal { gamma } => {
-                write!(f, "γ = {gamma}")
-            }
-            Self::Mmce { lambda } | Self::WeightedMmce { lambda } => write!(f, "λ = {lambda}"),
-            Self::Mdca { gamma, beta } => write!(f, "γ = {gamma}, β = {beta}"),
-            Self::LogitNorm { tau } => write!(f, "τ = {tau}"),
-            Self::Margin {
-                margin,
-                alpha,
-                anchor,
-                detached_anchor,
-                shape,
-                class_reduction,
-                schedule,
-                max_alpha,
-            } => {
-                write!(f, "m = {margin}, α = {alpha}")?;
-                if *anchor == Anchor::Target {
-                    write!(f, ", from the label")?;
-                }
-                if *detached_anchor {
-                    write!(f, ", detached")?;
-                }
-                match shape {
-                    PenaltyShape::Linear => {}
-                    PenaltyShape::Quadratic => write!(f, ", quadratic")?,
-                    PenaltyShape::Huber { delta } => write!(f, ", Huber δ = {delta}")?,
-                }
-                if *class_reduction == ClassReduction::Sum {
-                    write!(f, ", sum over classes")?;
-                }
-                let max_alpha = max_alpha.unwrap_or(MAX_ALPHA);
-                match schedule {
-                    AlphaSchedule::None => Ok(()),
-                    AlphaSchedule::Add { mu } => {
-                        write!(f, ", α + {mu} per epoch up to {max_alpha}")
-                    }
-                    AlphaSchedule::Multiply { mu } => {
-                        write!(f, ", α × {mu} per epoch up to {max_alpha}")
-                    }
-                    AlphaSchedule::Step { mu, step_size } => {
-                        write!(f, ", α × {mu} per {step_size} epochs up to {max_alpha}")
-                    }
-                }
-            }
-            Self::Acls { margin, alpha, pos_lambda, neg_lambda } => {
-                write!(f, "m = {margin}, α = {alpha}, λ₊ = {pos_lambda}, λ₋ = {neg_lambda}")
-            }
-            Self::ClassAdaptive { margin, penalty } => {
-                write!(f, "m = {margin}, {}", format!("{penalty:?}").to_uppercase())
-            }
-            Self::SpatialLabelSmoothing { sigma } => write!(f, "σ = {sigma}"),
-            Self::NeighbourPenalty { alpha, norm } => write!(f, "α = {alpha}, {norm:?}"),
-        }
-    }
-}
-
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -342,12 +274,4 @@ fn pos_lambda() -> f64 {
 
 fn neg_lambda() -> f64 {
     0.1
-}
-
-/// Rejects unknown settings, because serde accepts any fields for a variant without fields.
-fn no_settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct None {}
-    None::deserialize(deserializer).map(|None {}| ())
 }

@@ -1,8 +1,8 @@
-//! What accumulators and batches must have in common.
+//! Checks that accumulators and batches agree in their settings and number of classes.
 
 use crate::{Error, Result};
 
-/// An error where a batch has another number of classes than the batches before it.
+/// Returns an error if a batch has a different number of classes than the batches before it.
 pub(in crate::metric) fn same_classes(
     what: &'static str,
     before: Option<usize>,
@@ -18,7 +18,7 @@ pub(in crate::metric) fn same_classes(
     }
 }
 
-/// An error where a setting of two accumulators differs.
+/// Returns an error if a setting of two accumulators differs.
 pub(in crate::metric) fn same<T: PartialEq + std::fmt::Debug>(
     name: &'static str,
     left: T,

@@ -1,4 +1,4 @@
-//! What every metric is.
+//! The interface of all metrics.
 
 use super::input::Predictions;
 use crate::Result;
@@ -22,20 +22,20 @@ use crate::Result;
 ///                               value()      None before the first row
 /// ```
 ///
-/// - A constructor takes the settings. [`empty`](Self::empty) returns a metric of the same settings
-///   that has seen no rows: a thread, a shard or an epoch begins with one.
-/// - [`update`](Self::update) adds a batch, [`merge`](Self::merge) what another metric saw. Either
-///   adds all of it or, where it fails, nothing. [`check_update`](Self::check_update) and
-///   [`check_merge`](Self::check_merge) say beforehand whether it fails, so that several metrics
-///   can take a batch together or not at all.
-/// - [`value`](Self::value) computes the statistic. It can be asked for at any time and changes
-///   nothing.
+/// - A constructor accepts the settings. [`empty`](Self::empty) returns a metric with the same
+///   settings that has seen no rows, as the initial state of a thread, a shard or an epoch.
+/// - [`update`](Self::update) adds a batch, [`merge`](Self::merge) adds the rows of another metric.
+///   Both are atomic: if they fail, nothing is added. [`check_update`](Self::check_update) and
+///   [`check_merge`](Self::check_merge) report such a failure in advance, so several metrics can
+///   accept a batch together or not at all.
+/// - [`value`](Self::value) computes the statistic. It can be called at any time and does not
+///   change the state.
 /// - The metrics of this crate are saved with [`serde`] in an envelope, [`Saved`](super::Saved),
-///   that carries [`name`](Self::name) and [`version`](Self::version). A state that is read has
-///   been checked: it is one that rows can lead to.
+///   that carries [`name`](Self::name) and [`version`](Self::version). Deserialisation validates
+///   the state: it accepts only states that some rows can produce.
 ///
-/// States are integers, so a value has the same bits for any order of the rows, size of the
-/// batches, sharding and number of threads, and whether states were saved in between or not.
+/// States are integers, so a value is bit-identical for any order of the rows, batch size, sharding
+/// and number of threads, and whether or not states were saved in between.
 ///
 /// ```
 /// use mbls_core::metric::{Accuracy, Metric, Predictions};
@@ -57,62 +57,64 @@ pub trait Metric: Clone + Send {
     /// The statistic.
     type Value;
 
-    /// Returns the name of the metric in kebab case, by which saved states tell it from others.
+    /// Returns the name of the metric in kebab case, which identifies it in saved states.
     fn name(&self) -> &'static str;
 
-    /// Returns the version of the state: of its fields and of what they mean.
+    /// Returns the version of the state's fields and their meaning.
     fn version(&self) -> u32;
 
-    /// Returns a metric of the same settings that has seen no rows.
+    /// Returns a metric with the same settings that has seen no rows.
     #[must_use]
     fn empty(&self) -> Self;
 
-    /// Checks whether [`update`](Self::update) would add a batch, without adding it.
+    /// Checks whether [`update`](Self::update) would accept a batch, without adding it.
     ///
-    /// By default a copy is updated; metrics whose updates fail only at counts look at those alone.
+    /// The default implementation updates a copy. Metrics whose updates can fail only because of
+    /// the number of rows check just that.
     ///
     /// # Errors
     ///
-    /// Those of [`update`](Self::update).
+    /// Returns the errors of [`update`](Self::update).
     fn check_update(&self, input: Self::Input<'_>) -> Result<()> {
         self.clone().update(input)
     }
 
-    /// Adds a batch; the state stays as it was where that fails.
+    /// Adds a batch. On failure the state is unchanged.
     ///
     /// # Errors
     ///
-    /// Where the batch does not fit the batches before it, or a number in it the accumulator.
+    /// Returns an error if the batch does not match the batches before it, or if a number in it
+    /// exceeds the range of the accumulator.
     fn update(&mut self, input: Self::Input<'_>) -> Result<()>;
 
-    /// Checks whether [`merge`](Self::merge) would add what another metric saw, without adding it.
+    /// Checks whether [`merge`](Self::merge) would accept another metric, without adding it.
     ///
     /// # Errors
     ///
-    /// Those of [`merge`](Self::merge).
+    /// Returns the errors of [`merge`](Self::merge).
     fn check_merge(&self, other: &Self) -> Result<()> {
         self.clone().merge(other.clone())
     }
 
-    /// Adds what another metric saw: the same as updating with its batches. The state stays as it
-    /// was where that fails.
+    /// Adds the rows that another metric has seen, as if this metric had been updated with its
+    /// batches. On failure the state is unchanged.
     ///
     /// # Errors
     ///
-    /// [`Error::Merge`](crate::Error::Merge) where the settings differ,
-    /// [`Error::Accumulator`](crate::Error::Accumulator) where there are too many rows.
+    /// - [`Error::Merge`](crate::Error::Merge) if the settings differ.
+    /// - [`Error::Accumulator`](crate::Error::Accumulator) if there are too many rows.
     fn merge(&mut self, other: Self) -> Result<()>;
 
-    /// Computes the statistic of all rows, `None` before the first row.
+    /// Computes the statistic of all rows; `None` before the first row.
     fn value(&self) -> Option<Self::Value>;
 
-    /// Returns the memory that the metric takes, in bytes: its own and what it has allocated.
+    /// Returns the memory use of the metric in bytes, including its allocations.
     fn size(&self) -> usize;
 }
 
 /// A [`Metric`] of scored rows with labels.
 ///
-/// Every metric whose batches are [`Predictions`] is one; there is nothing to implement.
+/// It is implemented for every metric whose batches are [`Predictions`].
 ///
 /// ```
 /// use mbls_core::metric::{Accuracy, BrierScore, PredictionMetric, Predictions};

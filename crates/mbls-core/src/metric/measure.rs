@@ -3,11 +3,11 @@ use super::input::{BLOCK, Label, LabelledScores, Precision, ScoreType, at_place}
 use crate::Result;
 use rayon::prelude::*;
 
-/// Measures rows in one pass over them, on all threads of the current rayon pool.
+/// Evaluates a metric on rows in one pass, on all threads of the current rayon pool.
 ///
-/// The result is a metric of the settings of `metric` that has seen these rows and no others: what
-/// `metric` itself has seen is not in it. It has the same bits for any number of threads. Beside
-/// the metric's state it needs memory for a few thousand rows, not for all.
+/// The result has the settings of `metric` and contains these rows only, not the rows that `metric`
+/// has already seen. It is bit-identical for any number of threads. Apart from the metric's state,
+/// memory is needed for a few thousand rows only.
 ///
 /// ```
 /// use mbls_core::metric::{LabelledScores, Metric, ReliabilityBins, measure};
@@ -20,7 +20,8 @@ use rayon::prelude::*;
 ///
 /// # Errors
 ///
-/// Those of [`LabelledScores::predictions`] and of the metric, for the first row that has one.
+/// Returns the errors of [`LabelledScores::predictions`] and of the metric, for the first row that
+/// has one.
 pub fn measure<M: PredictionMetric + Sync>(metric: &M, rows: LabelledScores<'_>) -> Result<M> {
     rows.check_shape()?;
     let block_rows = (BLOCK / rows.classes()).max(1);
@@ -38,11 +39,12 @@ pub fn measure<M: PredictionMetric + Sync>(metric: &M, rows: LabelledScores<'_>)
         .into_par_iter()
         .try_fold(|| metric.empty(), add)
         .try_reduce(|| metric.empty(), merge);
-    // Which of several errors comes first among threads is chance.
+    // Which of several errors a thread hits first is random, so search sequentially for the first
+    // row.
     all.or_else(|_| (0..blocks).try_fold(metric.empty(), add))
 }
 
-/// Measures rows of logits as [`measure`] does.
+/// Evaluates a metric on rows of logits, as [`measure`] does.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, ReliabilityBins, measure_logits};
@@ -55,13 +57,13 @@ pub fn measure<M: PredictionMetric + Sync>(metric: &M, rows: LabelledScores<'_>)
 ///
 /// # Shapes
 ///
-/// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels`
-/// `[rows]` of any integer type.
+/// `logits` `[rows, classes]` in row-major order, of any [`ScoreType`]; `labels` `[rows]` of any
+/// integer type.
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_logits`](crate::metric::Predictions::from_logits) and of the
-/// metric, for the first row that has one.
+/// Returns the errors of [`Predictions::from_logits`](crate::metric::Predictions::from_logits) and
+/// of the metric, for the first row that has one.
 pub fn measure_logits<M, T>(
     metric: &M,
     logits: &[T],
@@ -75,12 +77,13 @@ where
     measure_logits_at(metric, logits, classes, labels, 1.0)
 }
 
-/// Measures rows of logits divided by a temperature, as [`measure_logits`] does.
+/// Evaluates a metric on rows of logits divided by a temperature, as [`measure_logits`] does.
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_logits_at`](crate::metric::Predictions::from_logits_at) and of the
-/// metric, for the first row that has one.
+/// Returns the errors of
+/// [`Predictions::from_logits_at`](crate::metric::Predictions::from_logits_at) and of the metric,
+/// for the first row that has one.
 pub fn measure_logits_at<M, T>(
     metric: &M,
     logits: &[T],
@@ -95,12 +98,12 @@ where
     measure(metric, LabelledScores::logits(logits, classes, labels).at_temperature(temperature))
 }
 
-/// Measures rows of probabilities, as [`measure_logits`] does.
+/// Evaluates a metric on rows of probabilities, as [`measure_logits`] does.
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_probs`](crate::metric::Predictions::from_probs) and of the metric,
-/// for the first row that has one.
+/// Returns the errors of [`Predictions::from_probs`](crate::metric::Predictions::from_probs) and of
+/// the metric, for the first row that has one.
 pub fn measure_probs<M, T>(
     metric: &M,
     probs: &[T],
@@ -114,13 +117,13 @@ where
     measure_probs_in(metric, probs, classes, labels, T::PRECISION)
 }
 
-/// Measures rows of probabilities that were computed in a precision of their own, as
+/// Evaluates a metric on rows of probabilities that were computed in a given precision, as
 /// [`measure_logits`] does.
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_probs_in`](crate::metric::Predictions::from_probs_in) and of the
-/// metric, for the first row that has one.
+/// Returns the errors of [`Predictions::from_probs_in`](crate::metric::Predictions::from_probs_in)
+/// and of the metric, for the first row that has one.
 pub fn measure_probs_in<M, T>(
     metric: &M,
     probs: &[T],

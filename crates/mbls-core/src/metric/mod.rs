@@ -1,9 +1,9 @@
-//! Metrics of classifiers, with exact states that merge.
+//! Metrics of classifiers with exact, mergeable states.
 //!
-//! A batch of scored rows is validated once, in [`Predictions`]; a [`Metric`] takes any number of
-//! batches. States are integer counts and 128-bit fixed-point sums ([`FixedSum`]), so a value has
-//! the same bits whatever the order of the rows, the size of the batches and the sharding.
-//! Conventions that vary in the field are named where they are chosen and in the output.
+//! [`Predictions`] validates a batch of scored rows once; any number of [`Metric`]s can consume it.
+//! States are integer counts and 128-bit fixed-point sums ([`FixedSum`]), so a value is
+//! bit-identical for any order of the rows, batch size and sharding. Where conventions differ in
+//! the literature, the convention is a setting, and the output names it.
 //!
 //! ```
 //! use mbls_core::metric::{ClassificationMetrics, Metric, Predictions};
@@ -35,9 +35,10 @@ pub(crate) use calibration::check_bins;
 pub use calibration::{
     AdaptiveConvention, AdaptiveEce, Binning, BrierDecomposition, Calibration, CalibrationBins,
     CalibrationError, CalibrationNorm, ClasswiseConvention, ClasswiseEce, Consistency,
-    ConsistencyBand, GroupedReliability, GroupedRows, KernelCalibrationError, KernelEstimator,
-    LogLossDecomposition, Reliability, ReliabilityBin, ReliabilityBins, SmoothConvention,
-    SmoothEce, SortedTopLabels, Target, TopLabelSamples, kernel_calibration_error,
+    ConsistencyBand, EceEstimate, EceInterval, GroupedReliability, GroupedRows,
+    KernelCalibrationError, KernelEstimator, LogLossDecomposition, Reliability, ReliabilityBin,
+    ReliabilityBins, SmoothConvention, SmoothEce, SortedTopLabels, Target, TopLabelSamples,
+    ece_difference, ece_with_interval, kernel_calibration_error,
 };
 pub use classification::{
     Accuracy, BalancedAccuracy, ClassificationMetrics, ClassificationReport, CorrectRows,

@@ -5,50 +5,50 @@ use super::saved::{MetricState, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What a mean over rows is computed from: counts and exact sums that add.
+/// The counts and exact sums from which a mean over rows is computed.
 ///
-/// It is the part of a metric that [`RowMean`] does not know, and the fields that it is saved as.
+/// It is the metric-specific part of [`RowMean`], and its fields are the saved state.
 pub trait RowSums: MetricState + Clone + Default + Send {
-    /// Returns the sums of the rows of a batch.
+    /// Returns the sums over the rows of a batch.
     ///
     /// # Errors
     ///
-    /// Where a row has a number that no sum can hold.
+    /// Returns an error if a row has a number that exceeds the range of a sum.
     fn of(rows: &Predictions) -> Result<Self>;
 
     /// Returns the number of rows.
     fn n(&self) -> u64;
 
-    /// Adds the sums of other rows, or nothing where that fails. [`RowMean`] has checked that the
-    /// rows are not too many.
+    /// Adds the sums of other rows, or nothing on failure. [`RowMean`] has already checked the
+    /// total number of rows.
     ///
     /// # Errors
     ///
-    /// Where a sum would leave its range.
+    /// Returns an error if a sum would exceed its range.
     fn add(&mut self, other: Self) -> Result<()>;
 
-    /// Returns the mean of at least one row.
+    /// Returns the mean. There is at least one row.
     fn mean(&self) -> f64;
 
-    /// Checks sums that were read from a file: that there are rows which lead to them. [`RowMean`]
-    /// has checked their number.
+    /// Checks that sums read from a file can be produced by some rows. [`RowMean`] has already
+    /// checked the number of rows.
     ///
     /// # Errors
     ///
-    /// [`MetricState::invalid`] with what is wrong.
+    /// Returns [`MetricState::invalid`] with a description of the problem.
     fn check(&self) -> Result<()>;
 
-    /// Returns the bytes that the sums have allocated.
+    /// Returns the heap memory of the sums in bytes.
     fn allocated(&self) -> usize {
         0
     }
 }
 
-/// A metric that is the mean over rows of one number a row: the life cycle that
-/// [`Accuracy`](super::Accuracy), [`BrierScore`](super::BrierScore) and
-/// [`NegativeLogLikelihood`](super::NegativeLogLikelihood) share.
+/// A metric that is the mean over rows of one number per row. It implements the life cycle shared
+/// by [`Accuracy`](super::Accuracy), [`BrierScore`](super::BrierScore) and
+/// [`NegativeLogLikelihood`](super::NegativeLogLikelihood).
 ///
-/// A user-supplied mean takes [`RowSums`] and a name:
+/// A user-supplied mean implements [`RowSums`] and has a name:
 ///
 /// ```
 /// use mbls_core::Result;
@@ -90,7 +90,7 @@ pub trait RowSums: MetricState + Clone + Default + Send {
 ///
 ///     fn check(&self) -> Result<()> {
 ///         let possible = (0.0..=self.n as f64).contains(&self.sum.to_f64());
-///         if possible { Ok(()) } else { Err(Self::invalid("a sum that no probabilities have")) }
+///         if possible { Ok(()) } else { Err(Self::invalid("a sum that no probabilities produce")) }
 ///     }
 /// }
 ///
@@ -110,7 +110,7 @@ pub struct RowMean<S> {
 }
 
 impl<S: RowSums> RowMean<S> {
-    /// Makes a metric that has seen no rows.
+    /// Creates a metric that has seen no rows.
     pub fn new() -> Self {
         Self { sums: S::default() }
     }

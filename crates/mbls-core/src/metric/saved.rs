@@ -3,27 +3,26 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 
-/// The fields that a metric is saved as, and what tells them from those of other metrics and of
-/// other versions.
+/// The saved fields of a metric, with the name and version that identify them.
 ///
 /// See [`Saved`] for an example.
 pub trait MetricState: Sized {
-    /// The metric, in kebab case.
+    /// The name of the metric in kebab case.
     const METRIC: &'static str;
-    /// The version of these fields and of what they mean; another one is an error, not a guess.
+    /// The version of these fields and their meaning. Reading any other version is an error.
     const VERSION: u32 = 1;
 
-    /// Returns the error that says what is wrong with a state.
+    /// Returns an error that describes an invalid state.
     fn invalid(problem: impl Into<String>) -> Error {
         Error::State { metric: Self::METRIC, problem: problem.into() }
     }
 }
 
-/// A metric's state as it is saved: `{"metric": "accuracy", "version": 1, "state": {..}}`.
+/// A metric's state in its saved form: `{"metric": "accuracy", "version": 1, "state": {..}}`.
 ///
-/// Name and version are checked as they are read, so that a state of another metric, or one that a
-/// later version of the crate wrote, is reported as such and not as one with wrong fields. What the
-/// fields say is for the metric to check.
+/// Deserialisation checks the name and the version, so a state of another metric or of a later
+/// version of the crate is reported as such, not as a state with unknown fields. The metric itself
+/// validates the fields.
 ///
 /// ```
 /// use mbls_core::Error;
@@ -88,7 +87,7 @@ impl<S: MetricState> Saved<S> {
         }
     }
 
-    /// Returns the state, whose fields may still contradict each other.
+    /// Returns the state. Its fields have not been validated against each other.
     pub fn into_state(self) -> S {
         self.state
     }
@@ -126,7 +125,7 @@ impl<'de, S: MetricState> Deserialize<'de> for Version<S> {
     }
 }
 
-/// The methods of [`Metric`](super::Metric) that a state answers.
+/// Implements the methods of [`Metric`](super::Metric) that return the name and version of a state.
 macro_rules! named_by {
     ($state:ty) => {
         fn name(&self) -> &'static str {

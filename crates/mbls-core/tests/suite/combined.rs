@@ -1,5 +1,5 @@
-//! Metrics that are chosen by a configuration and computed in one pass: specifications, sets and
-//! statistics of top labels.
+//! Metrics chosen by a configuration and computed in one pass: specifications, sets and top-label
+//! statistics.
 
 use mbls_core::Error;
 use mbls_core::metric::{
@@ -20,7 +20,7 @@ fn labels(rows: usize) -> Vec<u32> {
     (0..rows).map(|row| (row * row % CLASSES) as u32).collect()
 }
 
-/// One of every kind, by its settings.
+/// Returns a specification of every kind, with settings.
 fn specs() -> Vec<Value> {
     let statistics = json!([
         {"kind": "smooth-ece"},
@@ -72,7 +72,7 @@ fn every_kind_is_built_saved_and_merged() {
             "{spec}"
         );
 
-        // The state of each part carries its name, and that of the whole its kind.
+        // The state of each component carries its name, and the enclosing state its kind.
         let saved = serde_json::to_string(&full).unwrap();
         let read: AnyMetric = serde_json::from_str(&saved).unwrap();
         assert_eq!(read, full, "{spec}");
@@ -84,7 +84,8 @@ fn every_kind_is_built_saved_and_merged() {
             merged.merge(rows).unwrap();
         }
         assert!(merged.size() >= metric.size(), "{spec}");
-        // Means over the same rows twice; the edges of equally full bins move.
+        // Means over the same rows twice do not change, except with equal-mass bins, whose edges
+        // move.
         if let (MetricValue::Number(found), MetricValue::Number(expected)) =
             (merged.value().unwrap(), value)
         {
@@ -132,7 +133,7 @@ fn wrong_specs_are_refused() {
     }
 }
 
-/// The statistics by the methods that define them.
+/// Compares the statistics with the methods that define them.
 #[test]
 fn statistics_of_top_labels_are_those_of_the_sorted_rows() {
     let kernel =
@@ -169,7 +170,7 @@ fn statistics_of_top_labels_are_those_of_the_sorted_rows() {
     let one = measured(&found, 1).value().unwrap();
     assert_eq!((one[0].value, one[1].value.is_some()), (None, true));
 
-    // They join the usual metrics, whose report and state are the same without them.
+    // They extend the common metrics, whose other values and state do not change.
     let usual = ClassificationMetrics::new(15).unwrap();
     let joined =
         measured(&usual.clone().with_statistics(all).unwrap().with_clipped_nll(1e-9).unwrap(), 90);
@@ -231,7 +232,7 @@ fn a_set_is_its_metrics() {
     assert!(full.size() > empty.size());
 }
 
-/// The example of `docs/metrics.md`.
+/// Tests the example of `docs/metrics.md`.
 #[test]
 fn a_set_is_read_from_toml() {
     let text = include_str!("../../../../docs/metrics.md");

@@ -1,5 +1,5 @@
-//! Labels of every integer type in metrics and fits, and rows that an ignored label leaves out: the
-//! same bits as without them.
+//! Labels of every integer type in metrics and fits. With rows of an ignored label, results are
+//! bit-identical to those without these rows.
 
 use mbls_core::calibration::{Scores, TemperatureScaling};
 use mbls_core::metric::{
@@ -11,7 +11,7 @@ use mbls_core::{Error, Result};
 
 const CLASSES: usize = 5;
 
-/// Rows whose label repeats `None`, for an ignored one, every fourth time.
+/// Returns rows whose label is `None` (ignored) for every fourth row.
 fn rows(n: usize) -> (Vec<f32>, Vec<Option<u32>>) {
     let logits = (0..n * CLASSES).map(|i| (i * 7919 % 1013) as f32 / 100.0 - 5.0).collect();
     (logits, (0..n).map(|i| (i % 4 != 2).then_some((i * 31 % CLASSES) as u32)).collect())
@@ -21,7 +21,7 @@ fn with<L: Copy>(labels: &[Option<u32>], ignored: L, class: impl Fn(u32) -> L) -
     labels.iter().map(|label| label.map_or(ignored, &class)).collect()
 }
 
-/// Everything that takes labels with ignored ones.
+/// The results of everything that accepts ignored labels.
 #[derive(Debug, PartialEq)]
 struct Found {
     metrics: ClassificationMetrics,
@@ -42,7 +42,7 @@ fn measure<L: Label>(logits: &[f32], labels: &[L], ignored: i64) -> Result<Found
     updated.update(&Predictions::from_logits(counted.scores(), CLASSES, counted.labels())?)?;
     assert_eq!(updated, metrics);
 
-    // Rows as the pixels of images of 1 x 3.
+    // The rows as pixels of 1 x 3 images.
     let images = labels.len() / 3;
     let shape = [images, CLASSES, 1, 3];
     let place = |i: usize| (i / 3 / CLASSES * 3 + i % 3) * CLASSES + i / 3 % CLASSES;
@@ -77,7 +77,7 @@ fn first_maximum(row: &[f32]) -> u8 {
 fn minus_100_leaves_rows_out_of_every_metric_and_fit() -> Result<()> {
     let (logits, labels) = rows(300);
     let expected = measure(&logits, &with(&labels, 255u32, |class| class), 255)?;
-    // Against the rows alone.
+    // Compared with the remaining rows alone.
     let counted = |(i, label): (usize, &Option<u32>)| Some((i, (*label)?));
     let kept: Vec<(usize, u32)> = labels.iter().enumerate().filter_map(counted).collect();
     let scores: Vec<f32> =
@@ -120,9 +120,9 @@ fn minus_100_leaves_rows_out_of_every_metric_and_fit() -> Result<()> {
     Ok(())
 }
 
-/// The scores of what does not count may be anything, wherever rows are chosen by label.
+/// The scores of ignored rows have no effect, wherever rows are selected by label.
 #[test]
-fn what_does_not_count_is_not_looked_at() -> Result<()> {
+fn scores_of_ignored_rows_have_no_effect() -> Result<()> {
     let (mut logits, labels) = rows(30);
     let labels = with(&labels, -100i64, i64::from);
     let expected = measure(&logits, &labels, -100)?;
@@ -133,8 +133,8 @@ fn what_does_not_count_is_not_looked_at() -> Result<()> {
     Ok(())
 }
 
-/// Every function names row and value of a negative label, and none takes it for a class or for
-/// -100 of another type.
+/// Every function names row and value of a negative label, and none mistakes it for a class or for
+/// the -100 of another type.
 #[test]
 fn negative_labels_are_errors_and_never_wrap() {
     let logits = [0.0f32; 3 * 2];

@@ -1,7 +1,7 @@
-//! The metrics against slow, obvious implementations of their definitions.
+//! Compares the metrics with slow, direct implementations of their definitions.
 //!
-//! Probabilities are multiples of 1/64, so that ties, zeros, ones and confidences on bin edges are
-//! common, and plain f64 arithmetic decides them exactly.
+//! Probabilities are multiples of 1/64, so ties, zeros, ones and confidences on bin edges are
+//! common, and plain f64 arithmetic is exact for them.
 
 use crate::support::{close, linspace, mass_edges};
 use mbls_core::metric::{
@@ -10,8 +10,8 @@ use mbls_core::metric::{
 };
 use proptest::prelude::*;
 
-/// Per bin `(lower, upper]`, 0 in the first: the samples' count, and their mean probability less
-/// the frequency of the event.
+/// For each bin `(lower, upper]` that has samples (0 is in the first bin): their count, and the
+/// absolute difference between their mean probability and the frequency of the event.
 fn gaps(samples: &[(f64, bool)], edges: &[f64]) -> Vec<(usize, f64)> {
     let mut gaps = Vec::new();
     for i in 0..edges.len() - 1 {
@@ -51,7 +51,7 @@ fn adaptive(input: &Predictions, bins: usize, keep_lowest: bool) -> f64 {
     expected(&gaps(&samples, &edges), samples.len())
 }
 
-/// Rows of probabilities in 64ths with a label each.
+/// Generates rows of probabilities in 64ths with a label each.
 fn batch() -> impl Strategy<Value = (usize, Vec<f32>, Vec<u32>)> {
     (2usize..6).prop_flat_map(|classes| {
         let cuts = prop::collection::vec(0u8..=64, classes - 1);
@@ -126,7 +126,8 @@ proptest! {
             prop_assert!((0.0..=1.0).contains(&share));
         }
         prop_assert!(report.nll >= 0.0);
-        // One bin: the distance of the mean confidence from the accuracy, whatever the convention of the edges.
+        // With one bin, this is the difference of mean confidence and accuracy in any convention
+        // for edges.
         if bins == 1 {
             prop_assert!((report.ece - report.aece).abs() < 1e-15);
         }
@@ -142,7 +143,7 @@ fn perfect_and_worst_predictions() {
     }
 }
 
-/// Equal confidences, and a single row: nothing is left of them in the reference convention.
+/// With equal confidences or a single row, the reference convention excludes all rows.
 #[test]
 fn adaptive_conventions_differ_in_the_lowest_confidence() {
     for rows in [1, 7] {
@@ -160,7 +161,7 @@ fn adaptive_conventions_differ_in_the_lowest_confidence() {
     }
 }
 
-/// Between two confidences that are neighbours in f32 no edge fits: rounded to f32 it is one of
+/// No f32 edge fits between two confidences that are adjacent f32 numbers: it is rounded to one of
 /// them.
 #[test]
 fn adaptive_reference_convention_rounds_edges() {
@@ -168,14 +169,14 @@ fn adaptive_reference_convention_rounds_edges() {
     let confidences = [0.6, low, low.next_up(), 0.9];
     let probs: Vec<f32> = confidences.iter().flat_map(|&c| [c, 1.0 - c]).collect();
     let input = Predictions::from_probs(&probs, 2, &[0, 0, 1, 0]).unwrap();
-    // Edges at the positions 0, .8, 1.6, 2.4, 3 and 3: the third is nearer to the upper of the two
-    // and so holds both.
+    // Edges at the positions 0, .8, 1.6, 2.4, 3 and 3: the third is rounded to the upper of the
+    // two, so both are in one bin.
     let mut metric = AdaptiveEce::new(5, AdaptiveConvention::Reference).unwrap();
     metric.update(&input).unwrap();
     let c: Vec<f64> = confidences.map(f64::from).into();
     let expected = ((c[1] + c[2] - 1.0).abs() + (1.0 - c[3])) / 4.0;
     assert!((metric.value().unwrap() - expected).abs() < 1e-15);
-    // Exact edges part them, and the lowest row counts.
+    // Exact edges separate them, and the row with the lowest confidence is included.
     let mut metric = AdaptiveEce::new(5, AdaptiveConvention::Definition).unwrap();
     metric.update(&input).unwrap();
     let expected = ((1.0 - c[0]) + (1.0 - c[1]) + c[2] + (1.0 - c[3])) / 4.0;

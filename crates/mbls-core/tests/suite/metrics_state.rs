@@ -1,5 +1,4 @@
-//! The states of the metrics: order, batches, shards, merging, saving, and input that must be
-//! refused.
+//! Tests of the metrics' states: order, batches, shards, merging, saving, and invalid input.
 
 use crate::support::{Rows, logit_rows};
 use mbls_core::Error;
@@ -10,7 +9,7 @@ use mbls_core::metric::{
 };
 use proptest::prelude::*;
 
-/// Multiples of 1/8.
+/// Generates logits that are multiples of 1/8.
 fn rows() -> impl Strategy<Value = Rows> {
     logit_rows(2..6, 1..60, -200..200, 1.0 / 8.0)
 }
@@ -39,7 +38,7 @@ fn report<'a>(
     metrics.value().unwrap()
 }
 
-/// Every number of a report, by its bits.
+/// Returns the bits of every number of a report.
 fn bits(report: &ClassificationReport) -> Vec<u64> {
     let r = report;
     let mut bits = vec![r.n];
@@ -59,7 +58,7 @@ proptest! {
         let batches: Vec<Predictions> = rows.order.chunks(size).map(|indices| predictions(&rows.select(indices))).collect();
         prop_assert_eq!(&bits(&report(reference, &batches)), &whole);
 
-        // Shards of their own, merged from the last to the first into an empty one.
+        // Separate shards, merged from last to first into an empty one.
         let mut merged = empty(reference);
         for batch in batches.iter().rev() {
             let mut shard = empty(reference);
@@ -88,7 +87,7 @@ proptest! {
     #[test]
     fn a_shift_of_the_logits_does_not_change_a_bit(rows in rows(), shift in -1000i16..1000) {
         let mut shifted = rows.clone();
-        // Eighths and whole numbers of this size add exactly in f32.
+        // Eighths and integers of this size add exactly in f32.
         shifted.rows.iter_mut().for_each(|(logits, _)| logits.iter_mut().for_each(|l| *l += f32::from(shift)));
         prop_assert_eq!(bits(&report(false, [&predictions(&shifted)])), bits(&report(false, [&predictions(&rows)])));
     }
@@ -101,7 +100,7 @@ proptest! {
             values.iter().for_each(|&v| sum.add(number(v)).unwrap());
             sum
         };
-        // Numbers that are multiples of 2^-60: the sum in integers.
+        // The numbers are multiples of 2^-60, so the exact sum is an integer sum.
         let exact: i128 = values.iter().map(|&(m, s)| i128::from(m) << (60 - s.min(60))).sum();
         let found = sum(&values);
         prop_assert_eq!(serde_json::to_string(&found).unwrap(), format!("\"{exact}\""));
@@ -144,7 +143,7 @@ fn fixed_sums_refuse_what_they_cannot_hold() {
 }
 
 #[test]
-fn nothing_has_no_value() {
+fn no_rows_have_no_value() {
     assert!(Accuracy::new().value().is_none());
     for reference in [false, true] {
         let mut metrics = empty(reference);
@@ -193,7 +192,7 @@ fn metrics_of_different_settings_do_not_merge() {
     refused(of_classes(2), of_classes(3), "classes is 2 and 3");
 }
 
-/// A failed update or merge leaves the state as it was.
+/// A failed update or merge leaves the state unchanged.
 #[test]
 fn errors_leave_the_state() {
     let mut metrics = empty(false);
@@ -209,7 +208,7 @@ fn errors_leave_the_state() {
 }
 
 #[test]
-fn input_that_is_no_batch_is_refused() {
+fn invalid_batches_are_refused() {
     let logits = |logits: &[f32], classes, labels: &[u32]| {
         Predictions::from_logits(logits, classes, labels).unwrap_err()
     };
@@ -260,7 +259,7 @@ fn input_that_is_no_batch_is_refused() {
             message
         );
     }
-    // Half precision: a sum that is off by rounding passes.
+    // In half precision: a sum with a rounding error is accepted.
     assert!(Predictions::from_probs(&[0.3335, 0.6660], 2, &[0]).is_ok());
 }
 
@@ -273,7 +272,7 @@ fn a_label_of_probability_zero_has_infinite_likelihood() {
     assert_eq!(nll.value(), Some(f64::INFINITY));
 }
 
-/// States that no rows lead to, as a damaged or hostile file may hold.
+/// States that no rows produce, as in a damaged or malicious file.
 #[test]
 fn saved_states_that_contradict_themselves_are_refused() {
     fn refused<T: serde::de::DeserializeOwned>(metric: &str, state: &str, expected: &str) {
@@ -349,7 +348,7 @@ fn saved_states_that_contradict_themselves_are_refused() {
             .is_ok()
     );
 
-    // Parts that did not see the same.
+    // Components that have not seen the same rows.
     let parts =
         |metrics: &ClassificationMetrics| serde_json::to_value(metrics).unwrap()["state"].clone();
     let mut mixed = parts(&empty(false));

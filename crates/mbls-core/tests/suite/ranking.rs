@@ -1,4 +1,4 @@
-//! Metrics that rank rows against values of scikit-learn and torch-uncertainty, saved in
+//! Compares ranking metrics with values of scikit-learn and torch-uncertainty from
 //! `fixtures/ranking`.
 
 use mbls_core::metric::{Metric, OodDetection, OodScores, Predictions, TopLabelSamples};

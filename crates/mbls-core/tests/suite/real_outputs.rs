@@ -1,9 +1,10 @@
-//! The metrics on saved outputs of real networks on real test sets, where `MBLS_DATA_DIR` has them.
+//! The metrics on saved outputs of real networks on real test sets, if `MBLS_DATA_DIR` contains
+//! them.
 //!
-//! `logits/computed_metrics.csv` holds what numpy computed from them in f64, to nine decimals; some
-//! networks have published numbers too. Confidences are compared in the precision of the file; what
-//! hangs on all classes is computed from f32, which [`Predictions`] take, also where the file has
-//! f64: the rounding stays below the tolerance.
+//! `logits/computed_metrics.csv` contains values computed by numpy in f64, to nine decimals; some
+//! networks also have published values. Confidences are compared in the precision of the file.
+//! Metrics of all classes are computed from f32, which [`Predictions`] accept, even if the file has
+//! f64: the rounding error is below the tolerance.
 
 use candle_core::npy::NpzTensors;
 use candle_core::{DType, Device, Tensor};
@@ -18,10 +19,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-/// Of files with 9 decimals.
+/// The files have 9 decimals.
 const TOLERANCE: f64 = 1e-7;
 
-/// The lines of a csv file without quotes, by the names of its columns.
+/// Reads the lines of a CSV file without quotes, by column name.
 fn csv(path: &Path) -> Vec<HashMap<String, String>> {
     let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut lines = text.lines();
@@ -32,7 +33,7 @@ fn csv(path: &Path) -> Vec<HashMap<String, String>> {
     lines.map(row).collect()
 }
 
-/// Lines of `true_label,pred_label,confidence`.
+/// Reads lines of `true_label,pred_label,confidence`.
 fn confidences(path: &Path) -> TopLabels {
     let rows = csv(path);
     let confidences: Vec<f64> = rows.iter().map(|row| row["confidence"].parse().unwrap()).collect();
@@ -41,7 +42,7 @@ fn confidences(path: &Path) -> TopLabels {
     TopLabels::new(&confidences, &correct).unwrap()
 }
 
-/// All probabilities of a network: of the top label in the precision of the file.
+/// All probabilities of a network; those of the top label in the precision of the file.
 struct Outputs {
     top_labels: TopLabels,
     predictions: Predictions<'static>,
@@ -82,7 +83,7 @@ fn labels_of(labels: &Tensor) -> Vec<u32> {
     labels.into_iter().map(|label| label.try_into().unwrap()).collect()
 }
 
-/// A tensor, of u16 too, which candle does not read.
+/// Reads a tensor, including u16, which candle cannot read.
 fn npy(path: &Path) -> Tensor {
     let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
@@ -98,7 +99,7 @@ fn npz(path: &Path, name: &str) -> Option<Tensor> {
     NpzTensors::new(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).get(name).unwrap()
 }
 
-/// What a file of `computed_metrics.csv` holds; the labels of an npy file are beside it.
+/// Reads a file listed in `computed_metrics.csv`; the labels of an npy file are stored next to it.
 fn outputs(path: &Path) -> (TopLabels, Option<Predictions<'static>>) {
     let name = path.to_str().unwrap();
     let outputs = if name.ends_with(".csv") {
@@ -129,8 +130,7 @@ where
     metric.value().unwrap()
 }
 
-/// The NLL with labels of probability 0 counted as the file counts them: as probabilities of
-/// 1e-300.
+/// Computes the NLL like the file does: labels with probability 0 count as probability 1e-300.
 fn clipped_nll(predictions: &Predictions) -> f64 {
     let log_probs: Vec<f64> =
         (0..predictions.rows()).map(|row| predictions.log_prob_of_label(row)).collect();
@@ -170,7 +170,7 @@ fn metrics_that_numpy_computed() {
 
         let Some(predictions) = predictions else { continue };
         assert_eq!(row["classes"], predictions.classes().to_string(), "{file}");
-        // A probability of 0 is in no bin `(lower, upper]` of the file.
+        // In the file, a probability of 0 is in no bin `(lower, upper]`.
         let classwise = ClasswiseEce::new(15, ClasswiseConvention::Reference).unwrap();
         check("classwise_ece15", value(classwise, &predictions), TOLERANCE);
         if (0..predictions.rows()).all(|row| predictions.probs(row).iter().all(|p| *p > 0.0)) {
@@ -188,8 +188,8 @@ fn metrics_that_numpy_computed() {
     }
 }
 
-/// NN_calibration, `Calibration - (Temp, Iso, Beta, Hist).ipynb`, cell 9: 15 bins. Its bins hold
-/// confidences in f32, and the files six digits.
+/// NN_calibration, `Calibration - (Temp, Iso, Beta, Hist).ipynb`, cell 9: 15 bins. It bins
+/// confidences in f32, and the files have six digits.
 #[test]
 fn published_errors() {
     let Some(dir) = data("logits") else { return };
@@ -208,7 +208,8 @@ fn published_errors() {
     }
 }
 
-/// What packages compute from files of confidences, see `fixtures/calibration-errors/generate.py`.
+/// Values computed by packages from files of confidences, see
+/// `fixtures/calibration-errors/generate.py`.
 #[test]
 fn errors_that_packages_computed() {
     let Some(dir) = data("logits") else { return };
@@ -232,7 +233,7 @@ fn errors_that_packages_computed() {
             let expected = expected[key].as_f64().unwrap();
             assert!((ours - expected).abs() < 1e-9, "{file}: {key} is {ours}, expected {expected}");
         }
-        // Of the larger files the definition is not computed: it is slow.
+        // The definition is too slow for the larger files.
         if let Some(expected) = expected["smooth_ece_by_definition"].as_f64() {
             let ours = sorted.smooth_ece(SmoothConvention::Definition).value;
             assert!(

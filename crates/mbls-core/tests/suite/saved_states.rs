@@ -1,6 +1,5 @@
-//! States that the code of version 0.1.0 (commit 29671d3) saved, see
-//! `fixtures/saved-states/README.md`: they are read, lead to the values they led to then, and are
-//! saved as they were.
+//! States saved by version 0.1.0 (commit 29671d3), see `fixtures/saved-states/README.md`. They must
+//! be readable, produce the same values as then, and be saved unchanged.
 
 use mbls_core::calibration::SavedCalibrator;
 use mbls_core::metric::{
@@ -18,7 +17,7 @@ fn fixture(name: &str) -> serde_json::Map<String, Value> {
     serde_json::from_value(golden::fixture(&format!("saved-states/{name}.json"))).unwrap()
 }
 
-/// A state before the first row and one with rows, as `name-empty` and `name-full`.
+/// Checks the state before the first row, `name-empty`, and the state with rows, `name-full`.
 fn check<M>(states: &mut serde_json::Map<String, Value>, name: &str)
 where
     M: Metric<Value: Debug> + Serialize + DeserializeOwned + PartialEq + Debug,
@@ -35,12 +34,13 @@ where
     };
     let (empty, _) = read(format!("{name}-empty"));
     let (full, value) = read(format!("{name}-full"));
-    // The convention that is the definition was called `Default`, and no statistics could be asked
-    // for.
+    // At that version the convention `Definition` was called `Default`, the fraction beyond the
+    // margin had another field name, and there were no additional statistics.
     let value = value.unwrap().replace("convention: Default", "convention: Definition");
+    let value = value.replace("share_beyond_margin", "fraction_beyond_margin");
     assert_eq!(format!("{:?}", full.value()).replace(" statistics: [],", ""), value, "{name}");
 
-    // The life cycle, from states that every metric has.
+    // The life cycle, for states of every metric.
     if name != "ood-inside" {
         assert!(empty.value().is_none(), "{name}");
         assert_eq!(full.empty(), empty, "{name}");

@@ -1,10 +1,10 @@
-//! What several of these tests share: rows of logits for proptest, and the edges of bins in their
-//! plainest form.
+//! Helpers shared by several of these tests: rows of logits for proptest, and straightforward
+//! implementations of bin edges.
 
 use proptest::prelude::*;
 use std::ops::Range;
 
-/// Rows with a label each, and a shuffled order of the rows.
+/// Rows with a label each, and a random order of the rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
     pub(crate) classes: usize,
@@ -12,7 +12,7 @@ pub(crate) struct Rows {
     pub(crate) order: Vec<usize>,
 }
 
-/// Rows of logits that are multiples of `unit`, so that equal ones are common.
+/// Generates rows of logits that are multiples of `unit`, so ties are common.
 pub(crate) fn logit_rows(
     classes: Range<usize>,
     rows: Range<usize>,
@@ -32,7 +32,7 @@ pub(crate) fn logit_rows(
 }
 
 impl Rows {
-    /// The scores of all rows, one after another.
+    /// Returns the scores of all rows, concatenated.
     pub(crate) fn scores(&self) -> Vec<f32> {
         self.rows.iter().flat_map(|(scores, _)| scores.iter().copied()).collect()
     }
@@ -41,13 +41,13 @@ impl Rows {
         self.rows.iter().map(|(_, label)| *label).collect()
     }
 
-    /// These rows, in this order.
+    /// Returns the rows at `indices`, in that order.
     pub(crate) fn select(&self, indices: &[usize]) -> Self {
         Self { rows: indices.iter().map(|&i| self.rows[i].clone()).collect(), ..self.clone() }
     }
 }
 
-/// `torch.linspace(0, 1, bins + 1)` in f32.
+/// Computes `torch.linspace(0, 1, bins + 1)` in f32.
 pub(crate) fn linspace(bins: usize) -> Vec<f64> {
     let step = 1.0 / bins as f32;
     let edge = |i: usize| {
@@ -56,7 +56,8 @@ pub(crate) fn linspace(bins: usize) -> Vec<f64> {
     (0..=bins).map(|i| edge(i).into()).collect()
 }
 
-/// Edges between which there are equally many values, interpolated where no value stands at one.
+/// Computes edges with equally many values between them, by interpolation between neighbouring
+/// values.
 pub(crate) fn mass_edges(values: impl Iterator<Item = f64>, bins: usize) -> Vec<f64> {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
@@ -72,7 +73,7 @@ pub(crate) fn mass_edges(values: impl Iterator<Item = f64>, bins: usize) -> Vec<
     (0..=bins).map(edge).collect()
 }
 
-/// Fails where a value is not that of its slow form.
+/// Fails if a value differs from that of the slow implementation.
 pub(crate) fn close(ours: f64, slow: f64) -> Result<(), TestCaseError> {
     prop_assert!((ours - slow).abs() < 1e-12, "{} instead of {}", ours, slow);
     Ok(())

@@ -1,5 +1,4 @@
-//! Batch normalisation with its backward pass in two sweeps; what often follows it is part of the
-//! same operation.
+//! Batch normalisation, whose backward pass sweeps twice over the data, with a fused epilogue.
 
 use super::kernel::sum::{self, gated};
 use super::relu::gate;
@@ -9,7 +8,7 @@ use crate::parallel::map;
 use crate::shape::{BatchNormEpilogue, BatchNormOutput, Statistics};
 use candle_core::{DType, Result, Shape, Storage, Tensor};
 
-/// Entries that a task is to have.
+/// Target number of entries per task.
 const TASK: usize = 1 << 14;
 
 /// Sums are in `f64`; neither the normalised input nor the sum with a residual is kept.
@@ -41,7 +40,7 @@ pub(crate) fn batch_norm(
     Ok(BatchNormOutput { output, mean, variance })
 }
 
-/// Values per channel of one entry of the batch.
+/// Returns the number of values per channel of one sample.
 fn plane(x: &Tensor) -> usize {
     x.dims()[2..].iter().product()
 }
@@ -55,8 +54,8 @@ fn normalise(
     epilogue: BatchNormEpilogue,
 ) -> Result<Tensor> {
     let inverse = variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
-    // An operation has three inputs at most: scale and shift are one, so that there is room for
-    // what is added.
+    // A candle operation has at most three inputs. Scale and shift are stacked, so that there is
+    // room for the residual.
     let affine = Tensor::stack(&affine, 0)?;
     let rectified = matches!(epilogue, BatchNormEpilogue::Relu(_));
     let op = Normalise { plane: plane(x), mean, inverse, own_statistics, rectified };
@@ -71,13 +70,13 @@ fn normalise(
     }
 }
 
-/// `y = (x - mean) inverse weight + bias` per channel, to which a third input may be added,
-/// rectified where that is wanted.
+/// Computes `y = (x - mean) inverse weight + bias` per channel, optionally adds a third input, and
+/// optionally applies ReLU.
 struct Normalise {
     plane: usize,
     mean: Vec<f64>,
     inverse: Vec<f64>,
-    /// Whether the statistics are those of `x`, so that the gradient flows through them.
+    /// Whether the statistics are those of `x`, so the gradient flows through them.
     own_statistics: bool,
     rectified: bool,
 }
@@ -102,7 +101,7 @@ impl Operation for Normalise {
     fn backward(&self, inputs: &[&Tensor], y: &Tensor, grad: &Tensor) -> Result<Gradients> {
         let (x, affine, grad) = (inputs[0], inputs[1], grad.contiguous()?);
         if inputs.len() == 3 {
-            // The gradient of what was added is that of the sum, from which all others follow.
+            // The gradient of the residual is that of the sum; all other gradients follow from it.
             let grad = gate(y, &grad)?;
             let (dx, daffine) = self.gradients::<false>(x, affine, &grad, &grad)?;
             return Ok(vec![dx, daffine, Some(grad)]);
@@ -117,7 +116,7 @@ impl Operation for Normalise {
 }
 
 impl Normalise {
-    /// The result, `ADDED`: with `residual`, and `RECTIFIED`.
+    /// Computes the result. `ADDED`: with `residual`; `RECTIFIED`: with ReLU.
     fn forward<T: Float, const ADDED: bool, const RECTIFIED: bool>(
         &self,
         x: &[T],
@@ -147,8 +146,8 @@ impl Normalise {
         })
     }
 
-    /// The gradients of the input, where wanted, and of scale and shift; `GATED`: with the
-    /// rectifier's derivative, which `y` tells.
+    /// Computes the gradient of the input, if needed, and of scale and shift. `GATED`: with ReLU's
+    /// derivative, which follows from `y`.
     fn gradients<const GATED: bool>(
         &self,
         x: &Tensor,
@@ -169,7 +168,7 @@ impl Normalise {
         })
     }
 
-    /// Per channel: the sums of `g` and of `g (x - mean)`.
+    /// Returns, per channel, the sums of `g` and of `g (x - mean)`.
     fn gradient_sums<T: Float, const GATED: bool>(
         &self,
         x: &[T],
@@ -190,8 +189,8 @@ impl Normalise {
         map(channels, &one)
     }
 
-    /// `dx = weight inverse (g - mean(g) - x_hat mean(g x_hat))`, or its first term alone under
-    /// given statistics.
+    /// Computes `dx = weight inverse (g - mean(g) - x_hat mean(g x_hat))`, or only its first term
+    /// with given statistics.
     fn backward<T: Float, const GATED: bool>(
         &self,
         x: &[T],
@@ -226,12 +225,12 @@ impl Normalise {
     }
 }
 
-/// Mean and biased variance per channel, the variance by a second sweep around the mean.
+/// Returns mean and biased variance per channel; the variance takes a second sweep around the mean.
 fn moments<T: Float>(x: &[T], channels: usize, plane: usize) -> (Vec<f64>, Vec<f64>) {
     let count = (x.len() / channels) as f64;
     let one = |c: usize| {
         let mean = sum::planes(x, channels, plane, c).map(sum::sum).sum::<f64>() / count;
-        // Rounding the centre to T moves the sum of squares by count (mean - centre)^2.
+        // Rounding the centre to T shifts the sum of squares by count (mean - centre)^2.
         let centre = T::from_f64(mean);
         let squares: f64 =
             sum::planes(x, channels, plane, c).map(|x| sum::squares(x, centre)).sum();

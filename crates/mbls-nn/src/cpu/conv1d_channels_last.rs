@@ -1,8 +1,8 @@
-//! Convolution over time with channels last: products of overlapping rows, with nothing gathered.
+//! Channels-last convolution over time: products of overlapping rows, without gathering.
 //!
-//! The window at time `t` is `k` rows of the input one behind the other, `x[t * C ..][.. k * C]`: a
-//! matrix of all windows is the input itself with rows `C` apart. The gradient of the input has the
-//! same form, over the gradient of the result between zeros.
+//! The window at time `t` is `k` consecutive rows of the input, `x[t * C ..][.. k * C]`. The matrix
+//! of all windows is therefore the input itself with row stride `C`. The gradient of the input has
+//! the same form, over the zero-padded gradient of the result.
 
 use super::kernel::matrix::{Matrix, multiply};
 use super::kernel::{sum::gated, time};
@@ -13,11 +13,11 @@ use crate::shape::{ChannelsLastDims, ConvEpilogue};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 use std::sync::{Arc, OnceLock};
 
-/// Tasks of a backward pass, each with a gradient of the weight of its own. Fixed, so that the bits
-/// do not depend on the number of threads.
+/// Number of tasks of a backward pass, each with its own gradient of the weight. It is fixed, so
+/// that the exact result does not depend on the number of threads.
 const BLOCKS: usize = 32;
 
-/// Entries of those gradients; fewer tasks where that is more.
+/// Target maximum of entries of those gradients. If they exceed it, there are fewer tasks.
 const SUMS: usize = 1 << 22;
 
 pub(crate) fn conv1d_channels_last(
@@ -32,7 +32,7 @@ pub(crate) fn conv1d_channels_last(
     graph::apply(op, inputs, keep)
 }
 
-/// Where the maxima are: their offsets within windows, or their times.
+/// The positions of the maxima: their offsets within windows, or their times.
 enum Places {
     None,
     Offsets(Vec<u8>),
@@ -43,11 +43,11 @@ struct Convolution {
     dims: ChannelsLastDims,
     /// Whether a backward pass may follow.
     tracked: bool,
-    /// Filled in by the forward pass.
+    /// Set by the forward pass.
     places: Arc<OnceLock<Places>>,
 }
 
-/// The gradients of input, weight and bias; an empty one where it is not wanted.
+/// The gradients of input, weight and bias; a gradient that is not needed is empty.
 struct Found<T> {
     dx: Vec<T>,
     dw: Vec<T>,
@@ -55,17 +55,17 @@ struct Found<T> {
 }
 
 impl Convolution {
-    /// Entries of a window.
+    /// Returns the number of entries of a window.
     fn depth(&self) -> usize {
         self.dims.kernel * self.dims.inputs
     }
 
-    /// The windows of one sequence, row by row.
+    /// Returns the windows of one sequence, row by row.
     fn windows<'a, T>(&self, x: &'a [T]) -> Matrix<'a, T> {
         Matrix::strided(x, self.dims.positions, self.depth(), self.dims.inputs)
     }
 
-    /// The weight `[O, C, k]` as `[O, k, C]`: every row as a window is.
+    /// Converts the weight `[O, C, k]` to `[O, k, C]`, so that every row is laid out like a window.
     fn rows<T: Float>(&self, weight: &[T]) -> Vec<T> {
         transpose_each(weight, self.dims.inputs, self.dims.kernel)
     }
@@ -140,7 +140,7 @@ impl Convolution {
         }
     }
 
-    /// Where the result has many rows.
+    /// Computes the gradients if the result has many rows.
     fn backward_of_rows<T: Float>(
         &self,
         x: &[T],
@@ -153,7 +153,7 @@ impl Convolution {
         let ChannelsLastDims { length, inputs, outputs, kernel, positions, pooled, .. } = self.dims;
         let size = pooled * outputs;
         let border = (kernel - 1) * outputs;
-        // [k, O, C], the kernels from their ends.
+        // [k, O, C], with reversed kernels.
         let turned = if want.0 { self.turned(weight) } else { Vec::new() };
         let scratch = || (vec![T::zero(); positions * outputs + 2 * border], Vec::new());
         let one = |(padded, partial): &mut (Vec<T>, Vec<T>),
@@ -195,7 +195,8 @@ impl Convolution {
         Found { dx, dw: self.straight(&transpose_each(&dw, self.depth(), outputs)), db }
     }
 
-    /// Where the result is the maxima over all of the time: each comes from one window.
+    /// Computes the gradients if the result is the maxima over all time: each comes from one
+    /// window.
     fn backward_of_maxima<T: Float>(
         &self,
         x: &[T],
@@ -231,7 +232,7 @@ impl Convolution {
     }
 
     /// Calls `one` for every sequence, with its part of the input's gradient and with gradients of
-    /// weight and bias to add to, which are added up in the order of the sequences.
+    /// weight and bias to add to. These are summed in the order of the sequences.
     fn in_blocks<T: Float, S: Send>(
         &self,
         want: (bool, bool),
@@ -261,7 +262,7 @@ impl Convolution {
         (dx, dw, db.into_iter().map(narrow::<T>).collect())
     }
 
-    /// The weight `[O, C, k]` as `[k, O, C]`, the kernels from their ends.
+    /// Converts the weight `[O, C, k]` to `[k, O, C]` with reversed kernels.
     fn turned<T: Float>(&self, weight: &[T]) -> Vec<T> {
         let ChannelsLastDims { inputs, outputs, kernel, .. } = self.dims;
         let mut turned = vec![T::zero(); weight.len()];
@@ -271,13 +272,13 @@ impl Convolution {
         turned
     }
 
-    /// `[O, k, C]` as the weight is.
+    /// Converts `[O, k, C]` to the order of the weight.
     fn straight<T: Float>(&self, rows: &[T]) -> Vec<T> {
         transpose_each(rows, self.dims.kernel, self.dims.inputs)
     }
 }
 
-/// The transposes of matrices of `rows` rows and `columns` columns that follow one another.
+/// Transposes consecutive matrices of `rows` rows and `columns` columns.
 fn transpose_each<T: Float>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
     let mut out = vec![T::zero(); values.len()];
     for (from, to) in values.chunks_exact(rows * columns).zip(out.chunks_exact_mut(rows * columns))

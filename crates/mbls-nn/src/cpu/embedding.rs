@@ -1,4 +1,4 @@
-//! Rows of a table by index.
+//! Table look-up by index.
 
 use super::values::{Float, for_float, held, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
@@ -21,7 +21,8 @@ impl Rows {
         y
     }
 
-    /// In the order of the indices, so that equal ones add up the same way every time.
+    /// Adds in the order of the indices, so that gradients of equal indices always add up in the
+    /// same order.
     fn backward<T: Float>(&self, grad: &[T], rows: usize, size: usize) -> Vec<T> {
         let mut dw = vec![T::zero(); rows * size];
         for (&i, grad) in self.0.indices.iter().zip(grad.chunks_exact(size)) {

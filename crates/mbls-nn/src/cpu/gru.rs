@@ -1,4 +1,4 @@
-//! The recurrence of gated units: each task follows some sequences through all of the time.
+//! The recurrence of gated recurrent units: each task processes several sequences over all time.
 
 use super::kernel::matrix::{Matrix, multiply};
 use super::kernel::time::add_column_sums;
@@ -9,7 +9,8 @@ use crate::shape::GruDims;
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 use std::sync::{Arc, OnceLock};
 
-/// Sequences of a task. Fixed, so that the bits do not depend on the number of threads.
+/// Number of sequences per task. It is fixed, so that the exact result does not depend on the
+/// number of threads.
 const BLOCK: usize = 16;
 
 pub(crate) fn gru(
@@ -33,8 +34,8 @@ struct Recurrence {
     backwards: bool,
     /// Whether a backward pass may follow.
     tracked: bool,
-    /// For each block r, z, n and `W_h h + b_h` of n, `[L, sequences, 4 H]`: filled in by the
-    /// forward pass.
+    /// For each block: r, z, n and `W_h h + b_h` of n, `[L, sequences, 4 H]`, set by the forward
+    /// pass.
     gates: Arc<OnceLock<Gates>>,
 }
 
@@ -43,7 +44,7 @@ enum Gates {
     F64(Vec<Vec<f64>>),
 }
 
-/// Numbers with the functions that the gates need.
+/// Numbers with the activation functions of the gates.
 trait Real: Float {
     fn sigmoid(self) -> Self;
     fn hyperbolic(self) -> Self;
@@ -79,17 +80,17 @@ macro_rules! real {
 real!(f32, F32);
 real!(f64, F64);
 
-/// The gradients of the input's gates, the weight and the bias.
+/// The gradients of the gates' input parts, the weight and the bias.
 type Found<T> = (Vec<T>, Vec<T>, Vec<T>);
 
 impl Recurrence {
-    /// The times in the order of the recurrence.
+    /// Returns the times in the order of the recurrence.
     fn times(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
         let (length, backwards) = (self.dims.length, self.backwards);
         (0..length).map(move |step| if backwards { length - 1 - step } else { step })
     }
 
-    /// The time before `t` in that order.
+    /// Returns the time before `t` in the order of the recurrence.
     fn before(&self, t: usize) -> Option<usize> {
         if self.backwards { (t + 1 < self.dims.length).then_some(t + 1) } else { t.checked_sub(1) }
     }
@@ -148,7 +149,7 @@ impl Recurrence {
             let (y, grad, kept) = (chunk(y, size, block), chunk(grad, size, block), &kept[block]);
             let padding = &self.padding[block * BLOCK..];
             let count = y.len() / (length * hidden);
-            // The gradients of what the gates see of the states, and the states before them.
+            // The gradients of the gates' state parts, and the previous states.
             let mut dc = vec![T::zero(); length * count * 3 * hidden];
             let mut states = vec![T::zero(); length * count * hidden];
             let mut carried = vec![T::zero(); count * hidden];

@@ -8,8 +8,8 @@ use crate::parallel::each_chunk;
 use crate::shape::LinearDims;
 use candle_core::{Result, Shape, Storage, Tensor};
 
-/// Rows of a matrix that one task computes. Fixed, so that the bits do not depend on the number of
-/// threads.
+/// Number of matrix rows that one task computes. It is fixed, so that the exact result does not
+/// depend on the number of threads.
 const ROWS: usize = 64;
 
 pub(crate) fn linear(

@@ -1,9 +1,9 @@
-//! The back end of `f32` and `f64` on the CPU: operations of their own with their backward passes.
+//! The back end for `f32` and `f64` on the CPU: fused operations with their backward passes.
 //!
-//! Convolutions and affine maps are products of the `gemm` crate, single-threaded within blocks of
-//! a fixed size that rayon distributes; either a sum lies within one product, or partial sums are
-//! added in the order of the blocks. So the bits of a result depend on its inputs alone, not on the
-//! number of threads. They are tested against [`portable`](crate::portable).
+//! Convolutions and affine maps use products of the `gemm` crate, single-threaded within blocks of
+//! a fixed size that rayon distributes. Each sum is either within one product, or its partial sums
+//! are added in the order of the blocks. The exact result therefore depends only on the inputs, not
+//! on the number of threads. The operations are tested against [`portable`](crate::portable).
 
 mod batch_norm;
 mod conv;

@@ -26,13 +26,13 @@ pub(crate) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
     )
 }
 
-/// Planes whose means are one task.
+/// Number of planes whose means are computed by one task.
 const PLANES: usize = 64;
 
 /// Neither inputs nor results are read again.
 const KEEP: Keep<1> = Keep { inputs: [false], result: false };
 
-/// The places of the maxima, which the forward pass fills in and the backward pass reads.
+/// The positions of the maxima, which the forward pass sets and the backward pass reads.
 type Places = Arc<OnceLock<Vec<u32>>>;
 
 fn maxima(x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Places)> {
@@ -61,14 +61,14 @@ struct Maxima {
     input: Shape,
 }
 
-/// Whether `new` takes the place of `best`: the first maximum stays, the last NaN wins, as in
+/// Returns whether `new` replaces `best`: the first maximum is kept, the last NaN wins, as in
 /// PyTorch.
 #[allow(clippy::eq_op, reason = "a NaN alone differs from itself")]
 fn better<T: Float>(new: T, best: T) -> bool {
     (new > best) | (new != new)
 }
 
-/// The maxima of a row's spans, and their places counted from `base`.
+/// Computes the maxima of a row's spans, and their positions counted from `base`.
 fn row_maxima<T: Float>(x: &[T], axis: &Spans, base: u32, best: &mut [T], places: &mut [u32]) {
     let inner = match axis.stride {
         1 | 2 => axis.interior.clone(),
@@ -94,8 +94,8 @@ fn row_maxima<T: Float>(x: &[T], axis: &Spans, base: u32, best: &mut [T], places
     }
 }
 
-/// As [`row_maxima`] for windows `S` apart, the first being `span`: one sweep per offset, which the
-/// compiler vectorises.
+/// Same as [`row_maxima`], for windows `S` apart, the first being `span`: one sweep per offset,
+/// which the compiler vectorises.
 fn regular_maxima<T: Float, const S: usize>(
     x: &[T],
     span: Range<usize>,

@@ -1,10 +1,10 @@
-//! Rectifier.
+//! Rectified linear unit.
 
 use super::values::{Float, chunk, for_float, held, storage, stored, written};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
 use candle_core::{Result, Shape, Storage, Tensor};
 
-/// Entries per task.
+/// Number of entries per task.
 const CHUNK: usize = 1 << 15;
 
 pub(crate) fn relu(x: &Tensor) -> Result<Tensor> {
@@ -31,7 +31,7 @@ impl Operation for Relu {
     }
 }
 
-/// The gradient through a rectifier with result `y`.
+/// Returns the gradient through a ReLU with result `y`.
 pub(super) fn gate(y: &Tensor, grad: &Tensor) -> Result<Tensor> {
     for_float!(y.dtype(), T => {
         let (y_held, grad_held) = (y.storage_and_layout(), grad.storage_and_layout());
@@ -40,7 +40,7 @@ pub(super) fn gate(y: &Tensor, grad: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// `values` where the switch is above 0 (or NaN), else 0.
+/// Returns `values` where `switch` is above 0 (or NaN), otherwise 0.
 fn select<T: Float>(switch: &[T], values: &[T]) -> Vec<T> {
     written(values.len(), CHUNK, &|i, out| {
         for ((out, &s), &v) in

@@ -1,5 +1,5 @@
 //! Weighted sums of neighbours along both axes, plane by plane: average pooling, bilinear and
-//! nearest resampling.
+//! nearest-neighbour interpolation.
 
 use super::values::{Float, chunk, for_float, held, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
@@ -19,7 +19,7 @@ struct Resample {
     input: Shape,
 }
 
-/// One axis' taps with weights of type `T`.
+/// The taps of one axis with weights of type `T`.
 type Cast<T> = Vec<(usize, Vec<T>)>;
 
 fn cast<T: Float>(axis: &Taps) -> Cast<T> {

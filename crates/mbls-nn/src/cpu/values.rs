@@ -5,19 +5,19 @@ use crate::parallel::each_chunk;
 use candle_core::{DType, Layout, Result, Storage, StorageRef, Tensor, WithDType, bail};
 use std::mem::MaybeUninit;
 
-/// The types that these operations handle.
+/// The types that these operations support.
 pub(crate) trait Float: WithDType {}
 
 impl Float for f32 {}
 
 impl Float for f64 {}
 
-/// Whether the operations of this module handle a tensor.
+/// Returns whether the operations of this module support a tensor.
 pub(crate) fn supports(x: &Tensor) -> bool {
     x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64)
 }
 
-/// Runs an expression with `$t` being `f32` or `f64`, as the type says.
+/// Evaluates an expression with `$t` bound to `f32` or `f64`, depending on the type.
 macro_rules! for_float {
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
@@ -35,7 +35,7 @@ macro_rules! for_float {
 }
 pub(super) use for_float;
 
-/// The numbers of a contiguous tensor within its storage.
+/// Returns the numbers of a contiguous tensor within its storage.
 pub(super) fn stored<'a, T: Float>(input: &Input<'a>) -> Result<&'a [T]> {
     let Input { storage, layout } = *input;
     let Storage::Cpu(storage) = storage else {
@@ -47,26 +47,25 @@ pub(super) fn stored<'a, T: Float>(input: &Input<'a>) -> Result<&'a [T]> {
     }
 }
 
-/// The numbers of a contiguous tensor whose storage is held.
+/// Returns the numbers of a contiguous tensor whose storage is borrowed.
 pub(super) fn held<'a, T: Float>(held: &'a (StorageRef<'_>, &Layout)) -> Result<&'a [T]> {
     stored(&Input { storage: &held.0, layout: held.1 })
 }
 
-/// Numbers as a storage.
+/// Converts numbers to a storage.
 pub(super) fn storage<T: Float>(values: Vec<T>) -> Storage {
     Storage::Cpu(T::to_cpu_storage_owned(values))
 }
 
-/// A number rounded to `T`.
+/// Rounds a number to `T`.
 pub(super) fn narrow<T: Float>(value: f64) -> T {
     T::from_f64(value)
 }
 
-/// `len` numbers that are written in chunks, which threads share: `write` gets the index of a
-/// chunk, and the chunk as zeros.
+/// Returns `len` numbers written in chunks, in parallel. `write` gets the index of a chunk, and the
+/// chunk filled with zeros.
 ///
-/// A thread clears a chunk when it is about to write it, so that the zeros need not travel to
-/// memory and back.
+/// A thread clears a chunk immediately before writing it, so that the zeros stay in its cache.
 pub(super) fn written<T: Float>(
     len: usize,
     chunk: usize,
@@ -75,8 +74,8 @@ pub(super) fn written<T: Float>(
     let mut values = Vec::with_capacity(len);
     each_chunk(&mut values.spare_capacity_mut()[..len], chunk, &|i, out| {
         out.fill(MaybeUninit::new(T::zero()));
-        // SAFETY: the line above has initialised all of `out`, and `MaybeUninit<T>` is laid out as
-        // `T`.
+        // SAFETY: the line above has initialised all of `out`, and `MaybeUninit<T>` has the same
+        // layout as `T`.
         let out = unsafe { &mut *(std::ptr::from_mut(out) as *mut [T]) };
         write(i, out);
     });
@@ -95,7 +94,7 @@ pub(super) fn chunk<T>(values: &[T], size: usize, index: usize) -> &[T] {
 mod tests {
     use super::*;
 
-    /// Also where an entry is left as it is given.
+    /// Also if an entry is left as it is.
     #[test]
     fn every_chunk_is_given_as_zeros_and_kept_as_written() {
         for len in [0, 1, 7, 8, 9, 29] {

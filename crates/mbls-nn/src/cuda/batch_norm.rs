@@ -11,7 +11,7 @@ use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::PushKernelArg;
 use candle_core::{Result, Shape, Storage, Tensor};
 
-/// Reads the input once for the statistics, once to normalise, and twice backward.
+/// Reads the input once for the statistics, once to normalise, and twice in the backward pass.
 pub(crate) fn batch_norm(
     x: &Tensor,
     affine: [&Tensor; 2],
@@ -61,7 +61,7 @@ fn normalise(
     }
 }
 
-/// Mean, biased variance and `1 / sqrt(variance + eps)` of each channel, `[3, C]`.
+/// Returns mean, biased variance and `1 / sqrt(variance + eps)` of each channel, `[3, C]`.
 fn moments<T: Element>(x: &Tensor, eps: f64) -> Result<Tensor> {
     let (device, shape, x_held) = (device(x)?, Channels::new(x.dims())?, x.storage_and_layout());
     let (values, stream) = (held::<T>(&x_held)?, device.cuda_stream());
@@ -70,32 +70,32 @@ fn moments<T: Element>(x: &Tensor, eps: f64) -> Result<Tensor> {
     let first = kernel::<T>(device, "moment_parts")?;
     let mut launch = stream.launch_builder(&first);
     launch.arg(&values).arg(&shape).arg(&mut parts);
-    // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says, and
-    // two for each block.
+    // SAFETY: the arguments match the kernel's parameters, with buffers of the sizes given by the
+    // shape, and two numbers per block.
     unsafe { launch.launch(shape.of_parts()) }.w()?;
     let channels = shape.channels as usize;
-    // SAFETY: the kernel writes three numbers for each channel.
+    // SAFETY: the kernel writes three numbers per channel.
     let mut statistics = unsafe { device.alloc::<T::Compute>(3 * channels)? };
     let second = kernel::<T>(device, "moments")?;
     let mut launch = stream.launch_builder(&second);
     launch.arg(&parts).arg(&values).arg(&shape).arg(&eps).arg(&mut statistics);
-    // SAFETY: the arguments are those of the kernel, one block for each channel.
+    // SAFETY: the arguments match the kernel's parameters, one block per channel.
     unsafe { launch.launch(shape.of_channels()) }.w()?;
     Ok(tensor(statistics, device, (3, channels)))
 }
 
-/// `y = (x - mean) inverse weight + bias` per channel, to which a fourth input may be added,
-/// rectified where that is wanted.
+/// Computes `y = (x - mean) inverse weight + bias` per channel, optionally adds a fourth input, and
+/// optionally applies ReLU.
 struct Normalise {
     shape: Channels,
     mean: Tensor,
     inverse: Tensor,
-    /// Whether the statistics are those of `x`, so that the gradient flows through them.
+    /// Whether the statistics are those of `x`, so the gradient flows through them.
     own_statistics: bool,
     rectified: bool,
 }
 
-/// `Gate` of the source.
+/// `Gate` in the kernel source.
 #[derive(Clone, Copy, PartialEq)]
 #[repr(u32)]
 enum Gate {
@@ -104,7 +104,7 @@ enum Gate {
     ByLine = 2,
 }
 
-/// A null pointer, for a tensor that a kernel can do without.
+/// A null pointer for an optional tensor of a kernel.
 const NOTHING: u64 = 0;
 
 impl Operation for Normalise {
@@ -161,7 +161,8 @@ impl Normalise {
             .arg(&self.shape)
             .arg(&rectified)
             .arg(&mut y);
-        // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says.
+        // SAFETY: the arguments match the kernel's parameters, with buffers of the sizes given by
+        // the shape.
         unsafe { launch.launch(spread_packs::<T>(x.len())) }.w()?;
         Ok(storage(y, device))
     }
@@ -175,7 +176,7 @@ impl Normalise {
     ) -> Result<Gradients> {
         let (x, shape) = (inputs[0], self.shape);
         let (device, channels) = (device(x)?, shape.channels as usize);
-        // What the line needs is there where the line is asked.
+        // `Gate::ByLine` recomputes `y` from `x` and therefore reads the bias.
         let bias = if gate == Gate::NoRectifier { inputs[1] } else { inputs[2] };
         let tensors_held = [x, y, &grad].map(Tensor::storage_and_layout);
         let (xs, gs) = (held::<T>(&tensors_held[0])?, held::<T>(&tensors_held[2])?);
@@ -224,20 +225,20 @@ impl Normalise {
             None => launch.arg(&NOTHING),
         };
         launch.arg(&mut parts);
-        // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says,
-        // and two for each block.
+        // SAFETY: the arguments match the kernel's parameters, with buffers of the sizes given by
+        // the shape, and two numbers per block.
         unsafe { launch.launch(shape.of_parts()) }.w()?;
-        // SAFETY: the kernel writes five numbers for each channel.
+        // SAFETY: the kernel writes five numbers per channel.
         let mut rows = unsafe { device.alloc::<T::Compute>(5 * channels)? };
         let second = kernel::<T>(device, "gradients")?;
         let mut launch = stream.launch_builder(&second);
         launch.arg(&parts).arg(&inverse).arg(&weight).arg(&shape).arg(&own).arg(&mut rows);
-        // SAFETY: the arguments are those of the kernel, one block for each channel.
+        // SAFETY: the arguments match the kernel's parameters, one block per channel.
         unsafe { launch.launch(shape.of_channels()) }.w()?;
         let dx = if x.track_op() {
             // SAFETY: the kernel writes every number.
             let mut dx = unsafe { device.alloc::<T>(xs.len())? };
-            // Where the result tells, what is let through has been written down.
+            // With `Gate::ByResult` the gated gradient has already been stored.
             let gate = if gate == Gate::ByResult { Gate::NoRectifier } else { gate } as u32;
             let third = kernel::<T>(device, "normalise_backward")?;
             let mut launch = stream.launch_builder(&third);
@@ -256,8 +257,8 @@ impl Normalise {
                 .arg(&gate)
                 .arg(&own);
             launch.arg(&mut dx);
-            // SAFETY: the arguments are those of the kernel, with as many numbers as the shape
-            // says.
+            // SAFETY: the arguments match the kernel's parameters, with buffers of the sizes given
+            // by the shape.
             unsafe { launch.launch(spread_packs::<T>(xs.len())) }.w()?;
             Some(tensor(dx, device, x.shape()))
         } else {

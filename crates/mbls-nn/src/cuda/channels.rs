@@ -1,4 +1,4 @@
-//! What is done per channel, apart from batch normalisation.
+//! Per-channel operations, except batch normalisation.
 
 use super::device::{
     ENTRIES_OF_A_BLOCK, Element, device, device_of, for_element, grid, held, kernel, spread,
@@ -11,7 +11,7 @@ use candle_core::cuda_backend::cudarc::driver::{
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 
-/// `Channels` of the source: a tensor `[outer, channels, plane]`.
+/// `Channels` in the kernel source: a tensor `[outer, channels, plane]`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Channels {
@@ -21,15 +21,15 @@ pub(super) struct Channels {
     parts: u64,
 }
 
-// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`,
-// the same size.
+// SAFETY: plain numbers with the layout of the kernel source: the same fields in the same order,
+// `repr(C)`, the same size.
 unsafe impl DeviceRepr for Channels {}
 
-/// The source asserts the same.
+/// The kernel source asserts the same size.
 const _: () = assert!(size_of::<Channels>() == 32);
 
 impl Channels {
-    /// Of a tensor `[N, C, ..]` that is not empty.
+    /// Creates the sizes of a tensor `[N, C, ..]` that is not empty.
     pub(super) fn new(shape: &[usize]) -> Result<Self> {
         let &[outer, channels, ref rest @ ..] = shape else {
             bail!("a tensor of shape {shape:?}, expected [N, C, ..]");
@@ -51,25 +51,25 @@ impl Channels {
         (self.outer * self.channels * self.plane) as usize
     }
 
-    /// One block for each part of a channel.
+    /// Returns a launch with one block per part of a channel.
     pub(super) fn of_parts(&self) -> LaunchConfig {
         grid((self.channels * self.parts) as u32)
     }
 
-    /// One block for each channel.
+    /// Returns a launch with one block per channel.
     pub(super) fn of_channels(&self) -> LaunchConfig {
         grid(self.channels as u32)
     }
 
-    /// Two sums for each part.
+    /// Allocates two sums per part.
     pub(super) fn parts(&self, device: &CudaDevice) -> Result<CudaSlice<f64>> {
-        // SAFETY: every block of the kernels that take it writes its two numbers before another
+        // SAFETY: every block of the kernels that use it writes its two numbers before another
         // kernel reads them.
         unsafe { device.alloc::<f64>(2 * (self.channels * self.parts) as usize) }
     }
 }
 
-/// Checks that a buffer has as many numbers as the kernels will read.
+/// Checks that a buffer has as many numbers as the kernels read.
 pub(super) fn expect<T>(what: &str, values: &CudaView<T>, expected: usize) -> Result<()> {
     if values.len() != expected {
         bail!("{what} of {} numbers, expected {expected}", values.len());
@@ -77,7 +77,7 @@ pub(super) fn expect<T>(what: &str, values: &CudaView<T>, expected: usize) -> Re
     Ok(())
 }
 
-/// `x + bias` per channel of `[N, C, ..]`; both of one type.
+/// Computes `x + bias` per channel of `[N, C, ..]`; both have the same type.
 pub(super) fn add_bias(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let shape = Channels::new(x.dims())?;
     let keep = Keep { inputs: [false, false], result: false };
@@ -102,7 +102,8 @@ impl Operation for AddBias {
             let (kernel, stream) = (kernel::<T>(device, "add_bias")?, device.cuda_stream());
             let mut launch = stream.launch_builder(&kernel);
             launch.arg(&x).arg(&bias).arg(&shape).arg(&mut y);
-            // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says.
+            // SAFETY: the arguments match the kernel's parameters, with buffers of the sizes given
+            // by the shape.
             unsafe { launch.launch(spread(x.len())) }.w()?;
             storage(y, device)
         });
@@ -125,15 +126,15 @@ impl AddBias {
         let first = kernel::<T>(device, "channel_parts")?;
         let mut launch = stream.launch_builder(&first);
         launch.arg(&values).arg(&shape).arg(&mut parts);
-        // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says,
-        // and two for each block.
+        // SAFETY: the arguments match the kernel's parameters, with buffers of the sizes given by
+        // the shape, and two numbers per block.
         unsafe { launch.launch(shape.of_parts()) }.w()?;
-        // SAFETY: the kernel writes a number for each channel.
+        // SAFETY: the kernel writes one number per channel.
         let mut sums = unsafe { device.alloc::<T>(shape.channels as usize)? };
         let second = kernel::<T>(device, "channel_sums")?;
         let mut launch = stream.launch_builder(&second);
         launch.arg(&parts).arg(&shape).arg(&mut sums);
-        // SAFETY: the arguments are those of the kernel, one block for each channel.
+        // SAFETY: the arguments match the kernel's parameters, one block per channel.
         unsafe { launch.launch(shape.of_channels()) }.w()?;
         Ok(tensor(sums, device, shape.channels as usize))
     }

@@ -1,4 +1,4 @@
-//! Convolution by cuDNN.
+//! Convolution with cuDNN.
 
 use super::channels::add_bias;
 use super::cudnn::{self, Pass, Problem};
@@ -10,8 +10,8 @@ use candle_core::cuda_backend::cudarc::cudnn::CudnnDataType;
 use candle_core::{DType, Result, Shape, Storage, Tensor, bail};
 use std::ffi::c_int;
 
-/// Half precision is multiplied by tensor cores and summed in `f32`; `f32` is rounded to TF32 only
-/// where [`allow_tf32`](super::allow_tf32) says so.
+/// Half precision is multiplied by tensor cores and summed in `f32`. `f32` is rounded to TF32 only
+/// if [`allow_tf32`](super::allow_tf32) is set.
 pub(crate) fn conv(
     x: &Tensor,
     weight: &Tensor,
@@ -21,7 +21,7 @@ pub(crate) fn conv(
     let Some(problem) = problem(&dims, x.dtype())? else {
         let (x, weight) = (x.shape(), weight.shape());
         bail!(
-            "convolution of input of shape {x:?} and weight of shape {weight:?}: cuDNN takes at most 2^31 - 1 entries"
+            "convolution of input of shape {x:?} and weight of shape {weight:?}: cuDNN supports at most 2^31 - 1 entries"
         );
     };
     let op = Convolution { problem, shape: Shape::from(dims.out_shape()) };
@@ -33,7 +33,7 @@ pub(crate) fn conv(
     }
 }
 
-/// None where a tensor is too large for cuDNN.
+/// Returns `None` if a tensor is too large for cuDNN.
 fn problem(d: &ConvDims, dtype: DType) -> Result<Option<Problem>> {
     fn fitting<const N: usize>(sizes: [usize; N]) -> Option<[c_int; N]> {
         let mut fitting = [0; N];

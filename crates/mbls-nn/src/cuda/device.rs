@@ -1,4 +1,4 @@
-//! Access to a tensor's numbers in the memory of a device, and the kernels of the folder `kernel`.
+//! Access to a tensor's numbers in device memory, and the kernels in the folder `kernel`.
 
 use crate::graph::Input;
 use candle_core::backend::BackendStorage;
@@ -27,10 +27,10 @@ static LAYERS: Module = Module::new(
     ],
 );
 
-/// Blocks go on to further entries where there are more.
+/// The maximum number of blocks; each block processes several entries if there are more.
 const MAX_BLOCKS: u64 = 1 << 14;
 
-/// A type that numbers are stored in, on the device.
+/// A storage type of numbers on the device.
 pub(super) trait Element:
     mbls_cuda::Element + ValidAsZeroBits + WithDType + CudnnDataType
 {
@@ -54,12 +54,12 @@ impl Element for bf16 {
     type Compute = f32;
 }
 
-/// Whether the operations of this module handle a tensor.
+/// Returns whether the operations of this module support a tensor.
 pub(crate) fn supports(x: &Tensor) -> bool {
     x.device().is_cuda() && matches!(x.dtype(), DType::F16 | DType::BF16 | DType::F32 | DType::F64)
 }
 
-/// Runs an expression with `$t` being the type of stored numbers.
+/// Evaluates an expression with `$t` bound to the storage type.
 macro_rules! for_element {
     ($dtype:expr, $t:ident => $body:expr) => {
         mbls_cuda::for_element!("the CUDA operations", $dtype, $t => $body)
@@ -68,12 +68,12 @@ macro_rules! for_element {
 pub(super) use for_element;
 pub(super) use mbls_cuda::grid;
 
-/// The type that numbers of `dtype` are summed in.
+/// Returns the type in which numbers of `dtype` are summed.
 pub(super) fn compute(dtype: DType) -> DType {
     if dtype == DType::F64 { DType::F64 } else { DType::F32 }
 }
 
-/// The numbers of a contiguous tensor within its storage.
+/// Returns the numbers of a contiguous tensor within its storage.
 pub(super) fn stored<'a, T: CudaDType>(input: &Input<'a>) -> Result<CudaView<'a, T>> {
     let Input { storage, layout } = *input;
     let Storage::Cuda(storage) = storage else {
@@ -84,18 +84,18 @@ pub(super) fn stored<'a, T: CudaDType>(input: &Input<'a>) -> Result<CudaView<'a,
     };
     match storage.as_cuda_slice::<T>()?.try_slice(start..end) {
         Some(view) => Ok(view),
-        None => bail!("a tensor of {layout:?} in a storage that is shorter"),
+        None => bail!("a tensor of {layout:?} in a shorter storage"),
     }
 }
 
-/// The numbers of a contiguous tensor whose storage is held.
+/// Returns the numbers of a contiguous tensor whose storage is borrowed.
 pub(super) fn held<'a, T: CudaDType>(
     held: &'a (StorageRef<'_>, &Layout),
 ) -> Result<CudaView<'a, T>> {
     stored(&Input { storage: &held.0, layout: held.1 })
 }
 
-/// The device of an operation's inputs.
+/// Returns the device of an operation's inputs.
 pub(super) fn device_of<'a>(input: &Input<'a>) -> Result<&'a CudaDevice> {
     match input.storage {
         Storage::Cuda(storage) => Ok(storage.device()),
@@ -106,12 +106,12 @@ pub(super) fn device_of<'a>(input: &Input<'a>) -> Result<&'a CudaDevice> {
     }
 }
 
-/// Numbers as a storage.
+/// Converts numbers to a storage.
 pub(super) fn storage<T: CudaDType>(values: CudaSlice<T>, device: &CudaDevice) -> Storage {
     Storage::Cuda(CudaStorage::wrap_cuda_slice(values, device.clone()))
 }
 
-/// Numbers as a tensor without history.
+/// Converts numbers to a tensor without history.
 pub(super) fn tensor<T: CudaDType>(
     values: CudaSlice<T>,
     device: &CudaDevice,
@@ -129,27 +129,28 @@ pub(super) fn device(x: &Tensor) -> Result<&CudaDevice> {
     }
 }
 
-/// One thread for each of `work` items, or several items for each where there are more.
+/// Returns a launch with one thread for each of `work` items, or several items per thread if there
+/// are more.
 pub(super) fn spread(work: usize) -> LaunchConfig {
     let blocks = (work as u64).div_ceil(u64::from(THREADS)).clamp(1, MAX_BLOCKS);
     grid(blocks as u32)
 }
 
-/// One thread for each 16 bytes of `count` numbers.
+/// Returns a launch with one thread for each 16 bytes of `count` numbers.
 pub(super) fn spread_packs<T>(count: usize) -> LaunchConfig {
     spread(count.div_ceil(16 / size_of::<T>()))
 }
 
-/// As many warps as items, or several items for each where there are more.
+/// Returns a launch with one warp per item, or several items per warp if there are more.
 pub(super) fn spread_warps(work: usize) -> LaunchConfig {
     let blocks = (work as u64).div_ceil(u64::from(THREADS / 32)).clamp(1, MAX_BLOCKS);
     grid(blocks as u32)
 }
 
-/// Entries of a channel that one block sums: 32 for each of its threads.
+/// Number of entries of a channel that one block sums: 32 per thread.
 pub(super) const ENTRIES_OF_A_BLOCK: usize = 32 * THREADS as usize;
 
-/// A kernel for tensors of `T`.
+/// Returns a kernel for tensors of `T`.
 pub(super) fn kernel<T: Element>(device: &CudaDevice, name: &'static str) -> Result<CudaFunction> {
     LAYERS.kernel::<T>(device, name)
 }
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
     use mbls_cuda::{ELEMENTS, entry_points};
 
-    /// Needs the compiler, not a device.
+    /// Requires the compiler, but no device.
     #[test]
     fn every_kernel_compiles_for_every_type() {
         for element in ELEMENTS {

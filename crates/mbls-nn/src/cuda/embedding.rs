@@ -1,4 +1,4 @@
-//! Rows of a table by index.
+//! Table look-up by index.
 
 use super::channels::expect;
 use super::device::{
@@ -16,16 +16,16 @@ pub(crate) fn embedding(weight: &Tensor, lookup: Lookup) -> Result<Tensor> {
 
 struct Rows(Lookup);
 
-/// The positions that took each row, row by row.
+/// The positions that read each row, sorted by row.
 struct Readers {
     rows: Vec<u32>,
-    /// Where the positions of each row start, and where the last end.
+    /// The start of each row's positions, and the end of the last row's.
     starts: Vec<u32>,
     order: Vec<u32>,
 }
 
 impl Readers {
-    /// Of equal indices in their order, so that their gradients add up the same way every time.
+    /// Keeps the order of equal indices, so that their gradients always add up in the same order.
     fn new(indices: &[u32], padding_idx: Option<u32>) -> Result<Self> {
         let Ok(count) = u32::try_from(indices.len()) else {
             bail!(
@@ -57,7 +57,7 @@ impl Rows {
     ) -> Result<CudaSlice<T>> {
         let count = self.0.indices.len();
         if count == 0 {
-            // There are no allocations of nothing.
+            // Empty allocations are not supported.
             return device.alloc_zeros::<T>(1);
         }
         let indices = device.clone_htod(&self.0.indices)?;
@@ -67,8 +67,8 @@ impl Rows {
         let (rows, columns) = (count as u64, size as u64);
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(weight).arg(&indices).arg(&rows).arg(&columns).arg(&mut y);
-        // SAFETY: the arguments are those of the kernel; `Lookup` has seen that every index is a
-        // row of the table.
+        // SAFETY: the arguments match the kernel's parameters; `Lookup` has checked that every
+        // index is a row of the table.
         unsafe { launch.launch(spread(count * size)) }.w()?;
         Ok(y)
     }
@@ -102,8 +102,8 @@ impl Rows {
             .arg(&read)
             .arg(&columns)
             .arg(&mut dw);
-        // SAFETY: the arguments are those of the kernel; rows are those of the table, `order` has
-        // positions of the gradient.
+        // SAFETY: the arguments match the kernel's parameters; `rows` are rows of the table,
+        // `order` has positions of the gradient.
         unsafe { launch.launch(spread(count * size)) }.w()?;
         Ok(dw)
     }
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_are_sorted_by_row_and_stay_in_order() -> Result<()> {
+    fn positions_are_sorted_by_row_and_keep_their_order() -> Result<()> {
         let readers = Readers::new(&[4, 0, 4, 2, 0, 4, 2], Some(2))?;
         assert_eq!(readers.rows, [0, 4]);
         assert_eq!(readers.starts, [0, 2, 5]);

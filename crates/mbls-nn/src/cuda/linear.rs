@@ -5,8 +5,8 @@ use crate::portable;
 use crate::shape::LinearDims;
 use candle_core::{Result, Tensor};
 
-/// cuBLAS's product, forward and backward, with bias and its gradient, a sum over the rows, in
-/// `f32` or `f64`.
+/// Uses cuBLAS for the product, forward and backward, with bias and its gradient, a sum over the
+/// rows, in `f32` or `f64`.
 pub(crate) fn linear(
     x: &Tensor,
     weight: &Tensor,

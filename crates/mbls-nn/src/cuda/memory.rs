@@ -1,20 +1,19 @@
-//! Memory that tensors have given back.
+//! Caching of freed device memory.
 
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{result, sys};
 use candle_core::{Device, Result, bail};
 
-/// Lets the process keep up to so many bytes of the memory that tensors give back, for those to
-/// come.
+/// Lets the process keep up to this many bytes of freed tensor memory for later tensors.
 ///
-/// CUDA's own setting is 0: whenever the host waits for the device, all that is free goes back to
-/// the driver, and the next step has to ask for it again, which takes longer than the kernels of a
-/// small network. PyTorch keeps what it has had. It holds for all of the process' tensors on the
-/// GPU; a device without a pool of memory is left as it is.
+/// CUDA's default is 0: whenever the host waits for the device, all free memory returns to the
+/// driver, and the next step has to allocate it again, which takes longer than the kernels of a
+/// small network. PyTorch caches freed memory. The setting applies to all GPU tensors of the
+/// process. A device without a memory pool is left unchanged.
 ///
 /// # Errors
 ///
-/// Where the device is not a CUDA device, or the driver refuses.
+/// Fails if the device is not a CUDA device, or the driver reports an error.
 pub fn keep_memory(device: &Device, bytes: u64) -> Result<()> {
     let Device::Cuda(device) = device else {
         bail!("keep_memory: expected a CUDA device, got {:?}", device.location());
@@ -24,7 +23,7 @@ pub fn keep_memory(device: &Device, bytes: u64) -> Result<()> {
         return Ok(());
     }
     let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-    // SAFETY: the device is that of a context that lives, the pool is the device's own, and the
+    // SAFETY: the device is that of a live context, the pool belongs to the device, and the
     // attribute is a `u64`.
     unsafe {
         let pool = result::device::get_mem_pool(stream.context().cu_device()).w()?;
@@ -32,19 +31,19 @@ pub fn keep_memory(device: &Device, bytes: u64) -> Result<()> {
     }
 }
 
-/// Ends the tracking of tensors by events, of which each tensor that is made after this has two
-/// otherwise: creating and destroying them is a tenth of the driver's calls in a training step, and
-/// with one stream nobody waits for them.
+/// Disables the tracking of tensors by events. Otherwise each new tensor has two of them. Creating
+/// and destroying them is a tenth of the driver calls in a training step, and with one stream
+/// nothing waits for them.
 ///
 /// # Errors
 ///
-/// Where the device is not a CUDA device, or its context has further streams already.
+/// Fails if the device is not a CUDA device, or its context already has further streams.
 ///
 /// # Safety
 ///
-/// While tensors of the device live, its context must not be given another stream that uses them,
-/// by candle or otherwise: a tensor's memory would be given back, or written, while the other
-/// stream still reads it.
+/// While tensors of the device are alive, its context must not get another stream that uses them,
+/// from candle or otherwise: a tensor's memory could be freed or written while the other stream
+/// still reads it.
 pub unsafe fn without_events(device: &Device) -> Result<()> {
     let Device::Cuda(device) = device else {
         bail!("without_events: expected a CUDA device, got {:?}", device.location());
@@ -52,7 +51,7 @@ pub unsafe fn without_events(device: &Device) -> Result<()> {
     if device.cuda_stream().context().is_in_multi_stream_mode() {
         bail!("without_events: expected a context with one stream");
     }
-    // SAFETY: there is no other stream now, and the caller opens none.
+    // SAFETY: there is no other stream now, and the caller creates none.
     unsafe { device.disable_event_tracking() };
     Ok(())
 }

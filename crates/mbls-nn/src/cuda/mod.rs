@@ -1,13 +1,13 @@
-//! The back end of `f16`, `bf16`, `f32` and `f64` on CUDA devices.
+//! The back end for `f16`, `bf16`, `f32` and `f64` on CUDA devices.
 //!
-//! Convolutions are cuDNN's, products cuBLAS's, all else are kernels of this crate, compiled by
-//! NVRTC at the first use of a type. Half precision is computed and summed in `f32`. Sums have one
-//! order, and of cuDNN's algorithms only those are taken that it calls deterministic: the same
-//! input gives the same bits on one device. The operations are tested against
-//! [`portable`](crate::portable).
+//! Convolutions use cuDNN and products use cuBLAS; all other operations are kernels of this crate,
+//! compiled by NVRTC on the first use of a type. Half precision is computed and summed in `f32`.
+//! Sums have a fixed order, and only those cuDNN algorithms are used that cuDNN documents as
+//! deterministic, so the same input gives bit-identical results on one device. The operations are
+//! tested against [`portable`](crate::portable).
 //!
-//! Needs the libraries of CUDA and cuDNN 9 where the program runs; an error says so where they are
-//! not found.
+//! The libraries of CUDA and cuDNN 9 are required at run time; an error says so if they are not
+//! found.
 
 mod batch_norm;
 mod channels;

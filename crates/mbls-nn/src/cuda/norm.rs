@@ -1,22 +1,22 @@
-//! The norm of many tensors together.
+//! The joint norm of several tensors.
 
 use super::device::{Element, device, for_element, grid, held, kernel};
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{CudaViewMut, PushKernelArg};
 use candle_core::{Result, Tensor, bail};
 
-/// Numbers that a block adds where there are many: 8 for each of its threads.
+/// Number of entries that a block adds if there are many: 8 per thread.
 const NUMBERS_OF_A_BLOCK: usize = 8 * 256;
 
-/// Blocks of one tensor go on to further numbers where there are more.
+/// The maximum number of blocks per tensor; each block processes several entries if there are more.
 const MAX_BLOCKS: usize = 1 << 12;
 
-/// The sum of the squares of all numbers of these contiguous tensors on one device, in `f64` and in
-/// one order; the host waits once.
+/// Returns the sum of the squares of all numbers of these contiguous tensors on one device, in
+/// `f64` and in a fixed order; the host waits once.
 ///
 /// # Errors
 ///
-/// Where a tensor is not contiguous or not on the first one's device.
+/// Fails if a tensor is not contiguous or not on the first tensor's device.
 pub(crate) fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
     let tensors: Vec<_> = tensors.iter().filter(|t| t.elem_count() > 0).collect();
     let Some(first) = tensors.first() else { return Ok(0.0) };
@@ -41,12 +41,12 @@ pub(crate) fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
         at += blocks(tensor);
         for_element!(tensor.dtype(), T => add::<T>(tensor, &mut own))?;
     }
-    // Of any type: it reads what the others have written.
+    // The type does not matter: the kernel reads what the others have written.
     let (kernel, stream, count) =
         (kernel::<f32>(device, "sum_parts")?, device.cuda_stream(), count as u64);
     let mut launch = stream.launch_builder(&kernel);
     launch.arg(&parts).arg(&count).arg(&mut sum);
-    // SAFETY: the arguments are those of the kernel, which reads `count` parts and writes one
+    // SAFETY: the arguments match the kernel's parameters; it reads `count` parts and writes one
     // number.
     unsafe { launch.launch(grid(1)) }.w()?;
     match device.clone_dtoh(&sum)?[..] {
@@ -62,7 +62,7 @@ fn add<T: Element>(tensor: &Tensor, parts: &mut CudaViewMut<f64>) -> Result<()> 
         (kernel::<T>(device, "square_parts")?, device.cuda_stream(), numbers.len() as u64);
     let mut launch = stream.launch_builder(&kernel);
     launch.arg(&numbers).arg(&count).arg(parts);
-    // SAFETY: the arguments are those of the kernel, with a part for each block.
+    // SAFETY: the arguments match the kernel's parameters, with one part per block.
     unsafe { launch.launch(grid(blocks)) }.w()?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What kernels of pools and resampling take: sizes, and ranges along both axes.
+//! Arguments of the kernels of pools and resampling: sizes, and ranges along both axes.
 
 use crate::shape::Planes;
 use candle_core::cuda_backend::CudaDevice;
@@ -6,7 +6,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, DeviceRepr};
 use candle_core::{Result, bail};
 use std::ops::Range;
 
-/// `Planes` of the source.
+/// `Planes` in the kernel source.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Sizes {
@@ -17,17 +17,17 @@ pub(super) struct Sizes {
     out_width: u32,
 }
 
-// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`,
-// the same size.
+// SAFETY: plain numbers with the layout of the kernel source: the same fields in the same order,
+// `repr(C)`, the same size.
 unsafe impl DeviceRepr for Sizes {}
 
-/// The source asserts the same.
+/// The kernel source asserts the same size.
 const _: () = assert!(size_of::<Sizes>() == 24);
 
 impl Sizes {
-    /// Planes of `input` rows and columns that become `output` rows and columns.
+    /// Creates the sizes of planes that map `input` rows and columns to `output` rows and columns.
     pub(super) fn new(planes: usize, input: [usize; 2], output: [usize; 2]) -> Result<Self> {
-        // Kernels count the places of a plane in 32 bits.
+        // Kernels index the entries of a plane with 32 bits.
         for plane in [input, output] {
             if plane[0].checked_mul(plane[1]).is_none_or(|entries| u32::try_from(entries).is_err())
             {
@@ -39,18 +39,18 @@ impl Sizes {
         Ok(Self { planes: planes as u64, height, width, out_height, out_width })
     }
 
-    /// The numbers of all planes before.
+    /// Returns the number of entries of all input planes.
     pub(super) fn inputs(&self) -> usize {
         self.planes as usize * self.height as usize * self.width as usize
     }
 
-    /// The numbers of all planes after.
+    /// Returns the number of entries of all output planes.
     pub(super) fn outputs(&self) -> usize {
         self.planes as usize * self.out_height as usize * self.out_width as usize
     }
 }
 
-/// `Ranges` of the source for every position.
+/// Uploads `Ranges` of the kernel source for every position.
 pub(super) fn upload(
     device: &CudaDevice,
     ranges: &Planes<Vec<Range<usize>>>,

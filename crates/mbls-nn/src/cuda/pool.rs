@@ -33,7 +33,7 @@ pub(crate) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
 /// Neither inputs nor results are read again.
 const KEEP: Keep<1> = Keep { inputs: [false], result: false };
 
-/// The places of the maxima, which the forward pass fills in and the backward pass reads.
+/// The positions of the maxima, which the forward pass sets and the backward pass reads.
 type Places = Arc<OnceLock<Tensor>>;
 
 fn maxima(x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Places)> {
@@ -81,13 +81,13 @@ impl Maxima {
             &Planes { rows: spans(&self.planes.rows), columns: spans(&self.planes.columns) },
         )?;
         let count = sizes.outputs();
-        // SAFETY: the kernel writes every number of both.
+        // SAFETY: the kernel writes every number of both buffers.
         let (mut y, mut places) =
             unsafe { (device.alloc::<T>(count)?, device.alloc::<u32>(count)?) };
         let kernel = kernel::<T>(device, "maxima")?;
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(x).arg(&table).arg(&sizes).arg(&mut y).arg(&mut places);
-        // SAFETY: the arguments are those of the kernel; spans lie within the input and are not
+        // SAFETY: the arguments match the kernel's parameters; spans are within the input and not
         // empty.
         unsafe { launch.launch(spread(count)) }.w()?;
         Ok((y, places))
@@ -108,7 +108,7 @@ impl Maxima {
         let (kernel, stream) = (kernel::<T>(device, "maxima_backward")?, device.cuda_stream());
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(&g).arg(&places).arg(&table).arg(&sizes).arg(&mut dx);
-        // SAFETY: the arguments are those of the kernel; readers lie within the output.
+        // SAFETY: the arguments match the kernel's parameters; readers are within the output.
         unsafe { launch.launch(spread(sizes.inputs())) }.w()?;
         Ok(dx)
     }
@@ -144,7 +144,8 @@ struct GlobalMean {
 }
 
 impl GlobalMean {
-    /// The means, or with `backward` each mean's share for the numbers of its plane.
+    /// Computes the means or, with `backward`, each mean's share of the gradient for the entries of
+    /// its plane.
     fn run<T: Element>(
         &self,
         device: &CudaDevice,
@@ -165,7 +166,8 @@ impl GlobalMean {
         let (planes, plane) = (planes as u64, self.plane as u64);
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(x).arg(&planes).arg(&plane).arg(&mut y);
-        // SAFETY: the arguments are those of the kernel, with the numbers that it reads and writes.
+        // SAFETY: the arguments match the kernel's parameters, with buffers of the sizes that it
+        // reads and writes.
         unsafe { launch.launch(config) }.w()?;
         Ok(y)
     }

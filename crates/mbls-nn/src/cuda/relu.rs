@@ -1,4 +1,4 @@
-//! Rectifier.
+//! Rectified linear unit.
 
 use super::device::{
     Element, device, device_of, for_element, held, kernel, spread, storage, stored, tensor,
@@ -38,7 +38,7 @@ impl Operation for Relu {
     }
 }
 
-/// `values` where the switch is above 0 (or NaN), else 0.
+/// Returns `values` where the switch is above 0 (or NaN), otherwise 0.
 fn gate<T: Element>(
     device: &CudaDevice,
     switch: &CudaView<T>,
@@ -53,7 +53,7 @@ fn gate<T: Element>(
     let (kernel, stream, work) = (kernel::<T>(device, "gate")?, device.cuda_stream(), count as u64);
     let mut launch = stream.launch_builder(&kernel);
     launch.arg(switch).arg(values).arg(&work).arg(&mut result);
-    // SAFETY: the arguments are those of the kernel; all three buffers have `count` numbers.
+    // SAFETY: the arguments match the kernel's parameters; all three buffers have `count` numbers.
     unsafe { launch.launch(spread(count)) }.w()?;
     Ok(result)
 }

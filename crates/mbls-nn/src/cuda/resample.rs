@@ -1,4 +1,5 @@
-//! Weighted sums of neighbours along both axes: average pooling, bilinear and nearest resampling.
+//! Weighted sums of neighbours along both axes: average pooling, bilinear and nearest-neighbour
+//! interpolation.
 
 use super::channels::expect;
 use super::device::{
@@ -48,7 +49,7 @@ impl Operation for Resample {
     }
 }
 
-/// The map applied to each of the planes.
+/// Applies the map to each of the planes.
 fn apply<T: Element>(
     device: &CudaDevice,
     x: &CudaView<T>,
@@ -74,13 +75,14 @@ fn apply<T: Element>(
         .arg(&column_taps)
         .arg(&sizes)
         .arg(&mut y);
-    // SAFETY: the arguments are those of the kernel; ranges lie within the input, no longer than
-    // the weights of a position.
+    // SAFETY: the arguments match the kernel's parameters; ranges are within the input and no
+    // longer than the weights of a position.
     unsafe { launch.launch(spread(sizes.outputs())) }.w()?;
     Ok(y)
 }
 
-/// The most weights of a position, at least 1, and that many for each.
+/// Returns the largest number of weights per position, at least 1, and the weights padded to that
+/// number.
 fn weights<T: Element>(axis: &Taps) -> (u32, Vec<T::Compute>) {
     let most = axis.taps.iter().map(|(_, weights)| weights.len()).max().unwrap_or(0).max(1);
     let padded = axis.taps.iter().flat_map(|(_, weights)| {

@@ -1,5 +1,5 @@
-//! Steps in place: one kernel for a parameter, its gradient and the optimizer's state of it; and
-//! for a running statistic.
+//! Updates in place: one kernel for a parameter, its gradient and its optimizer state, and one for
+//! a running statistic.
 
 use super::channels::expect;
 use super::device::{Element, compute, device, for_element, held, kernel, spread};
@@ -8,17 +8,18 @@ use candle_core::cuda_backend::{CudaDType, WrapErr};
 use candle_core::{CpuStorage, CudaStorage, InplaceOp1, Layout, Result, Tensor, Var, bail};
 use std::sync::{Mutex, PoisonError};
 
-/// The most tensors that a step writes besides the parameter: master weights and two moments.
+/// The maximum number of tensors that a step writes besides the parameter: master weights and two
+/// moments.
 const KEPT: usize = 3;
 
-/// What a kernel does to each element, in the order of the source's fields.
+/// The update rule of a kernel: a struct with the fields of the kernel source, in the same order.
 pub(crate) trait Rule: DeviceRepr + Sync {
     const KERNEL: &'static str;
-    /// How many of the two moments it cannot be without.
+    /// The number of the two moments that the kernel requires.
     const MOMENTS: usize;
 }
 
-/// The factors of a step of stochastic gradient descent, as in `optim::sgd`.
+/// The factors of an SGD step, as in `optim::sgd`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Sgd {
@@ -26,11 +27,11 @@ pub(crate) struct Sgd {
     pub(crate) momentum: f64,
     pub(crate) share: f64,
     pub(crate) weight_decay: f64,
-    /// 1 with Nesterov's momentum, else 0.
+    /// 1 with Nesterov momentum, otherwise 0.
     pub(crate) nesterov: u64,
 }
 
-/// The factors of a step of Adam, as in `optim::adam`.
+/// The factors of an Adam step, as in `optim::adam`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Adam {
@@ -43,7 +44,7 @@ pub(crate) struct Adam {
     pub(crate) root: f64,
 }
 
-/// How a running statistic moves: `p <- (1 - share) p + share factor g`.
+/// The update of a running statistic: `p <- (1 - share) p + share factor g`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Running {
@@ -51,15 +52,15 @@ pub(crate) struct Running {
     pub(crate) factor: f64,
 }
 
-// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`,
-// the same size.
+// SAFETY: plain numbers with the layout of the kernel source: the same fields in the same order,
+// `repr(C)`, the same size.
 unsafe impl DeviceRepr for Sgd {}
 // SAFETY: as above.
 unsafe impl DeviceRepr for Running {}
 // SAFETY: as above.
 unsafe impl DeviceRepr for Adam {}
 
-/// The source asserts the same.
+/// The kernel source asserts the same sizes.
 const _: () =
     assert!(size_of::<Sgd>() == 40 && size_of::<Adam>() == 56 && size_of::<Running>() == 16);
 
@@ -78,15 +79,16 @@ impl Rule for Adam {
     const MOMENTS: usize = 2;
 }
 
-/// Moves `p` along its gradient `g`, which has its type; `kept` are its master weights and two
-/// moments, where there are such, all in the type of sums.
+/// Updates `p` along its gradient `g`, which has the same type. `kept` are its master weights and
+/// two moments, if they exist, all in the type of sums.
 ///
-/// Computed in `f64`; each number that is kept is rounded once. A parameter that is not what its
-/// master weight rounds to has been set by somebody since, and counts.
+/// Computed in `f64`; each stored number is rounded once. If a parameter differs from its rounded
+/// master weight, it was set from elsewhere since, and its value is used.
 ///
 /// # Errors
 ///
-/// Where types or sizes do not fit, or a tensor is not contiguous or not on the parameter's device.
+/// Fails if types or sizes do not fit, or a tensor is not contiguous or not on the parameter's
+/// device.
 pub(crate) fn update<R: Rule>(
     p: &Var,
     g: &Tensor,
@@ -141,15 +143,15 @@ impl<R: Rule> Step<'_, R> {
             };
         }
         launch.arg(&work).arg(self.rule);
-        // SAFETY: the arguments are those of the kernel: as many numbers in each buffer, or a null
-        // pointer where the kernel looks for one, and the rule that it is for.
+        // SAFETY: the arguments match the kernel's parameters: buffers of equal size, or a null
+        // pointer where the kernel checks for one, and the rule of that kernel.
         unsafe { launch.launch(spread(count)) }.w()?;
         Ok(())
     }
 }
 
-/// Candle lends one tensor's memory for writing to one operation, so the operations nest: what is
-/// kept first, the parameter last.
+/// Borrows all tensors and runs the kernel. Candle lends the memory of only one tensor to an
+/// operation for writing, so the operations nest: first the kept tensors, then the parameter.
 fn lend<T: Element, R: Rule>(
     step: &Step<'_, R>,
     held: Vec<Option<CudaViewMut<'_, T::Compute>>>,
@@ -210,16 +212,16 @@ impl<T: Element, R: Rule> InplaceOp1 for OfParameter<'_, T, R> {
     }
 }
 
-/// The numbers of a contiguous tensor within its storage, for writing.
+/// Returns the numbers of a contiguous tensor within its storage, for writing.
 fn written<'a, T: CudaDType>(
     storage: &'a mut CudaStorage,
     layout: &Layout,
 ) -> Result<CudaViewMut<'a, T>> {
     let Some((start, end)) = layout.contiguous_offsets() else {
-        bail!("the steps of optimizers need contiguous tensors, got {layout:?}");
+        bail!("optimizer steps require contiguous tensors, got {layout:?}");
     };
     match storage.as_cuda_slice_mut::<T>()?.try_slice_mut(start..end) {
         Some(view) => Ok(view),
-        None => bail!("a tensor of {layout:?} in a storage that is shorter"),
+        None => bail!("a tensor of {layout:?} in a shorter storage"),
     }
 }

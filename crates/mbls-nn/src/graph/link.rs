@@ -1,17 +1,17 @@
-//! Beside candle's graph: slots, and how an operation finds those of its inputs.
+//! The slots outside candle's graph, and how an operation finds those of its inputs.
 
 use crate::backward;
 use candle_core::{Result, Tensor, TensorId};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-/// The gradient that has come so far for a result.
+/// The gradient accumulated so far for a result.
 #[derive(Default)]
 pub(super) struct Slot(Mutex<Option<Tensor>>);
 
 impl Slot {
     pub(super) fn lock(&self) -> MutexGuard<'_, Option<Tensor>> {
-        // What it guards is whole in every case.
+        // The value is consistent even after a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -30,11 +30,11 @@ impl Slot {
     }
 }
 
-/// A result's two ways back: its handle in candle's graph, and the slot beside.
+/// The two ways back from a result: its handle in candle's graph, and its slot outside.
 pub(super) struct Link {
     pub(super) handle: Tensor,
     pub(super) slot: Arc<Slot>,
-    /// The result.
+    /// The id of the result.
     value: OnceLock<TensorId>,
 }
 
@@ -43,15 +43,15 @@ impl Link {
         Self { handle: handle.clone(), slot, value: OnceLock::new() }
     }
 
-    /// Makes the link known as that of `result`.
+    /// Registers this as the link of `result`.
     pub(super) fn register(self: &Arc<Self>, result: &Tensor) {
         links().insert(*self.value.get_or_init(|| result.id()), Arc::downgrade(self));
     }
 
-    /// The link of a tensor that is one of our results.
+    /// Returns the link of a tensor that is one of our results.
     pub(super) fn of(tensor: &Tensor) -> Option<Arc<Self>> {
-        // Let go of the lock first: where the last reference is dropped here, the link wants it
-        // too.
+        // Release the lock first: if the last reference is dropped here, `Link::drop` takes it
+        // again.
         let link = links().get(&tensor.id()).cloned();
         link.as_ref().and_then(Weak::upgrade)
     }
@@ -61,7 +61,7 @@ impl Link {
         links().contains_key(&result)
     }
 
-    /// Leaves a gradient; returns what candle is to be told.
+    /// Adds a gradient to the slot and returns the gradient to report to candle.
     pub(super) fn give(&self, grad: Tensor) -> Result<Tensor> {
         self.slot.add(grad)?;
         Ok(self.handle.detach())
@@ -76,13 +76,13 @@ impl Drop for Link {
     }
 }
 
-/// The register: the links of our results that are alive.
+/// The register: the links of our live results.
 fn links() -> MutexGuard<'static, HashMap<TensorId, Weak<Link>>> {
     static LINKS: LazyLock<Mutex<HashMap<TensorId, Weak<Link>>>> = LazyLock::new(Mutex::default);
     LINKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where an input comes from.
+/// The origin of an input, and the input itself if it is kept.
 pub(super) struct Source {
     pub(super) origin: Origin,
     pub(super) kept: Option<Tensor>,
@@ -91,9 +91,9 @@ pub(super) struct Source {
 pub(super) enum Origin {
     /// One of our results.
     Link(Arc<Link>),
-    /// A variable, which candle's graph ends with: no operation waits for its gradient.
+    /// A variable, a leaf of candle's graph: no operation waits for its gradient.
     Variable(TensorId),
-    /// A result of candle's, or a tensor that needs no gradient.
+    /// A result of a candle operation, or a tensor that needs no gradient.
     Candle,
 }
 
@@ -107,7 +107,7 @@ impl Source {
         Self { origin, kept: keep.then(|| input.clone()) }
     }
 
-    /// What stands for the input in candle's graph.
+    /// Returns the tensor that represents the input in candle's graph.
     pub(super) fn argument(&self, input: &Tensor) -> Tensor {
         match &self.origin {
             Origin::Link(link) => link.handle.clone(),
@@ -115,7 +115,8 @@ impl Source {
         }
     }
 
-    /// Leaves a gradient where that is possible; returns what candle is to be told.
+    /// Stores a gradient outside candle's graph if possible, and returns the gradient to report to
+    /// candle.
     pub(super) fn give(&self, node: &Tensor, grad: Tensor) -> Result<Option<Tensor>> {
         match &self.origin {
             Origin::Link(link) => link.give(grad).map(Some),

@@ -1,19 +1,19 @@
-//! Gradients of activations, which travel beside candle's graph.
+//! Gradients of activations that bypass candle's graph.
 //!
 //! # Why
 //!
-//! [`Tensor::backward`] walks the graph from the loss to the variables, an operation after all
-//! operations that read its result. For each input of an operation it makes a tensor of zeros and
-//! adds the gradient that the operation returns. Most activations of a network have one reader:
-//! their gradient is cleared, read, added and written where it only had to be handed on. So our
-//! operations hand gradients on by themselves, and give candle tensors without numbers to clear and
-//! add.
+//! [`Tensor::backward`] walks the graph from the loss to the variables and visits an operation
+//! after all operations that read its result. For each input of an operation it allocates a tensor
+//! of zeros and adds the gradient that the operation returns. Most activations of a network have
+//! one reader: their gradient is cleared, read, added and written although it only had to be passed
+//! on. Therefore our operations pass gradients on themselves, and return empty tensors to candle,
+//! which cost nothing to clear and add.
 //!
-//! # What stands for a result
+//! # Representation of a result
 //!
-//! The result `y` of one of our operations is an ordinary [`Tensor`]. Behind it stand, in candle's
-//! graph, two operations and an empty tensor, the *handle*; and beside the graph the *slot*, in
-//! which the gradient of `y` comes together:
+//! The result `y` of one of our operations is an ordinary [`Tensor`]. In candle's graph it has two
+//! operations and an empty tensor, the *handle*, behind it. Outside the graph it has the *slot*,
+//! which accumulates the gradient of `y`:
 //!
 //! ```text
 //!            candle's graph
@@ -24,47 +24,48 @@
 //!              │                     │            │
 //!              └── takes ── slot <── adds ────────┘
 //!
-//!            beside it
+//!            outside it
 //! ```
 //!
-//! The forward pass has computed `y` before any of these are made: `Node` returns the handle,
+//! The forward pass has computed `y` before any of these are created: `Node` returns the handle,
 //! `Value` the numbers.
 //!
 //! # The backward pass
 //!
 //! ```text
-//!     candle's reader of y      returns its gradient; candle adds these and gives the sum to Value
+//!     candle's reader of y      returns its gradient; candle adds these and passes the sum to Value
 //!     Value                     adds it to the slot, returns an empty gradient for the handle
 //!     Node(g), Node(h)          add the gradient of their input y to the slot, return an empty one for the handle
-//!     Node(f)                   takes the slot, runs the backward pass of f, does for x what g and h did for y
+//!     Node(f)                   takes the slot, runs the backward pass of f, passes the gradient of x on like g and h that of y
 //! ```
 //!
-//! Where `x` is a variable and the pass is [`crate::backward()`]'s, its gradient passes beside the
-//! graph too; where it is candle's, or `x` is a result of candle's, `Node(f)` returns the gradient
-//! itself.
+//! If `x` is a variable and the pass is that of [`crate::backward()`], its gradient bypasses the
+//! graph too. If the pass is candle's, or `x` is a result of a candle operation, `Node(f)` returns
+//! the gradient itself.
 //!
 //! # Invariants
 //!
-//! `tests.rs` has a test of each, in this order.
+//! `tests.rs` tests each of them, in this order.
 //!
-//! 1. A node runs once in a pass, after every reader has left its gradient, with the sum of them:
-//!    all readers depend on the handle.
-//! 2. A pass that ends well leaves every slot empty, so that a graph can be differentiated again.
-//! 3. Candle gets no numbers for a result of ours: its handle has none, and the handle stands for
-//!    its gradient.
-//! 4. A tensor is known as a result by its id. A clone has that id and takes the slot; a view has
-//!    another and takes candle's way.
-//! 5. The register of results keeps none of them alive, and forgets one when it is dropped.
-//! 6. What an operation does not keep is let go of after the forward pass, though the graph lives;
-//!    the backward pass sees an empty tensor in its place, which tells whether a gradient is
-//!    wanted.
-//! 7. A result that its own node keeps does not keep the graph alive.
-//! 8. With four inputs, for which candle has no operation, each gets its own gradient.
+//! 1. A node runs once in a pass, after every reader has added its gradient, with their sum: all
+//!    readers depend on the handle.
+//! 2. A pass that succeeds leaves every slot empty, so a graph can be differentiated again.
+//! 3. Candle gets no numbers for one of our results: its handle has none, and the handle also
+//!    serves as its gradient.
+//! 4. A tensor is recognised as a result by its id. A clone has the same id and uses the slot; a
+//!    view has another id and its gradient goes through candle's graph.
+//! 5. The register of results keeps none of them alive, and removes a result when it is dropped.
+//! 6. Tensors that an operation does not keep are released after the forward pass, even while the
+//!    graph is alive. The backward pass gets an empty tensor in their place, which shows whether a
+//!    gradient is needed.
+//! 7. A result that is kept by its own node does not keep the graph alive.
+//! 8. An operation with four inputs, which candle does not support, computes a separate gradient
+//!    for each.
 //! 9. A node whose slot is empty is an error, not a gradient of zero.
 //!
-//! A graph must not be differentiated by two threads at once, which would take each other's
-//! gradients, nor once more after a backward pass through it has failed, which may have left some
-//! in their slots.
+//! A graph must not be differentiated by two threads at once, because they would take each other's
+//! gradients. It must not be differentiated again after a backward pass through it has failed,
+//! because gradients may remain in its slots.
 
 mod link;
 mod node;
@@ -86,11 +87,11 @@ thread_local! {
     static WITHOUT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f` without gradients: what the layers return in it has no history, so that nothing is kept
-/// for a backward pass, variables or not.
+/// Runs `f` without gradients: results of layers in it have no history, so nothing is kept for a
+/// backward pass, even if inputs are variables.
 ///
-/// It holds for the layers' operations of their own, on this thread. Candle's operations, of which
-/// the portable forms are composed, keep their history where an input is a variable or has one.
+/// This applies to the layers' fused operations, on this thread. Candle's operations, which compose
+/// the portable implementations, keep their history if an input is a variable or has a history.
 ///
 /// ```
 /// use candle_core::{DType, Device, Module, Tensor};
@@ -104,7 +105,7 @@ thread_local! {
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
-    /// Restores what was, however `f` ends.
+    /// Restores the previous value however `f` returns.
     struct Restore(bool);
 
     impl Drop for Restore {
@@ -117,16 +118,16 @@ pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Whether the result of an operation of these inputs has a history.
+/// Returns whether the result of an operation with these inputs has a history.
 pub(crate) fn tracks(inputs: &[&Tensor]) -> bool {
     !WITHOUT.get() && inputs.iter().any(|input| input.track_op())
 }
 
-/// The result of an operation of one to four inputs.
+/// Computes the result of an operation with one to four inputs.
 ///
 /// # Errors
 ///
-/// What the operation reports, and inputs on several devices.
+/// Errors of the operation, and inputs on different devices.
 pub(crate) fn apply<const N: usize>(
     op: impl Operation,
     inputs: [&Tensor; N],
@@ -169,7 +170,7 @@ pub(crate) fn apply<const N: usize>(
     let link = Arc::new(Link::new(&handle, slot));
     let y = handle.apply_op1(Value::new(link.clone(), value, shape))?;
     if keep.result {
-        // Without its history, which leads to the node that keeps it.
+        // Detached from its history, which leads to the node that keeps it.
         result.get_or_init(|| y.detach());
     }
     link.register(&y);

@@ -1,5 +1,5 @@
-//! What stands in candle's graph: the operation, whose result is the handle, and the value, which
-//! is made from it.
+//! The operations in candle's graph: `Node`, whose result is the handle, and `Value`, which is
+//! created from the handle.
 
 use super::link::{Link, Slot, Source};
 use super::operation::{Gradients, Operation};
@@ -9,20 +9,20 @@ use candle_core::{
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// An operation in candle's graph, where its result is the handle.
+/// An operation in candle's graph, whose result there is the handle.
 pub(super) struct Node {
     pub(super) op: Box<dyn Operation>,
     pub(super) sources: Vec<Source>,
     pub(super) slot: Arc<Slot>,
-    /// Set where it is kept.
+    /// The result, set if it is kept.
     pub(super) result: Arc<OnceLock<Tensor>>,
-    /// With four inputs, what stands for the last two in candle's graph, and where their gradients
-    /// are left.
+    /// With four inputs: the tensor that represents the last two in candle's graph, and the place
+    /// for their gradients.
     pub(super) pair: Option<(Tensor, Arc<Mutex<Gradients>>)>,
 }
 
 impl Node {
-    /// What candle adds to the gradients of `arguments`, in whose places it has them.
+    /// Returns what candle adds to the gradients of `arguments`.
     fn backward<const N: usize>(
         &self,
         arguments: [&Tensor; N],
@@ -30,7 +30,7 @@ impl Node {
     ) -> Result<[Option<Tensor>; N]> {
         let name = self.op.name();
         let Some(grad) = self.slot.take() else {
-            bail!("{name}: no gradient has come for its result")
+            bail!("{name}: no gradient was stored for its result")
         };
         let places = arguments.iter().chain(arguments.last());
         let kept = self.sources.iter().zip(places);
@@ -53,8 +53,8 @@ impl Node {
     }
 }
 
-/// A handle's storage: candle has nothing to clear and nothing to add where a tensor has no
-/// numbers.
+/// Creates the storage of a handle. Because a handle has no numbers, candle has nothing to clear
+/// and nothing to add.
 fn cpu_handle() -> Result<(CpuStorage, Shape)> {
     Ok((CpuStorage::F32(Vec::new()), Shape::from(0)))
 }
@@ -63,7 +63,7 @@ fn cpu_handle() -> Result<(CpuStorage, Shape)> {
 fn cuda_handle(like: &CudaStorage) -> Result<(CudaStorage, Shape)> {
     use candle_core::backend::BackendStorage;
     let device = like.device();
-    // Without a pool of memory, CUDA has no allocations of nothing.
+    // Without a memory pool, CUDA does not support empty allocations.
     let count = usize::from(!device.cuda_stream().context().has_async_alloc());
     Ok((
         CudaStorage::wrap_cuda_slice(device.alloc_zeros::<f32>(count)?, device.clone()),
@@ -172,7 +172,7 @@ impl CustomOp3 for Node {
     }
 }
 
-/// Two inputs in the place of one.
+/// Combines two inputs into one.
 pub(super) struct Pair(pub(super) Arc<Mutex<Gradients>>);
 
 impl CustomOp2 for Pair {
@@ -215,7 +215,7 @@ impl CustomOp2 for Pair {
     }
 }
 
-/// The result, made from its handle.
+/// Returns the result when applied to its handle.
 pub(super) struct Value {
     link: Arc<Link>,
     /// Taken by the forward pass.
@@ -230,7 +230,7 @@ impl Value {
     fn take(&self) -> Result<(Storage, Shape)> {
         match self.value.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(value) => Ok(value),
-            None => bail!("a result that is taken twice"),
+            None => bail!("the result was taken twice"),
         }
     }
 }
@@ -243,7 +243,9 @@ impl CustomOp1 for Value {
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
         match self.take()? {
             (Storage::Cpu(storage), shape) => Ok((storage, shape)),
-            (other, _) => bail!("a result on {:?} of inputs on the CPU", other.device().location()),
+            (other, _) => {
+                bail!("a result on {:?} for inputs on the CPU", other.device().location())
+            }
         }
     }
 
@@ -251,7 +253,7 @@ impl CustomOp1 for Value {
         match self.take()? {
             (Storage::Cuda(storage), shape) => Ok((storage, shape)),
             (other, _) => {
-                bail!("a result on {:?} of inputs on a CUDA device", other.device().location())
+                bail!("a result on {:?} for inputs on a CUDA device", other.device().location())
             }
         }
     }

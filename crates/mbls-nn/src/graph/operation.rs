@@ -1,35 +1,36 @@
-//! What an operation of ours is.
+//! The trait of our operations.
 
 use candle_core::{Layout, Result, Shape, Storage, Tensor};
 
-/// An input's numbers.
+/// The storage and layout of an input.
 #[derive(Clone, Copy)]
 pub(crate) struct Input<'a> {
     pub(crate) storage: &'a Storage,
     pub(crate) layout: &'a Layout,
 }
 
-/// The gradients of the inputs, where they are wanted.
+/// The gradients of the inputs that need one.
 pub(crate) type Gradients = Vec<Option<Tensor>>;
 
 /// An operation of tensors on one device.
 pub(crate) trait Operation: Send + Sync + 'static {
-    /// What errors call it.
+    /// Returns the name for error messages.
     fn name(&self) -> &'static str;
 
-    /// The result.
+    /// Computes the result.
     fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)>;
 
-    /// The gradients of the inputs. An input or a result that is not kept is a tensor that says
-    /// nothing but whether a gradient is wanted.
+    /// Computes the gradients of the inputs. For an input or a result that is not kept, the tensor
+    /// only shows whether a gradient is needed.
     fn backward(&self, inputs: &[&Tensor], result: &Tensor, grad: &Tensor) -> Result<Gradients>;
 }
 
-/// What an operation reads again in its backward pass; all else need not outlive the forward pass.
+/// The tensors that the backward pass of an operation reads; all others are released after the
+/// forward pass.
 #[derive(Clone, Copy)]
 pub(crate) struct Keep<const N: usize> {
-    /// Which inputs.
+    /// Which inputs are kept.
     pub(crate) inputs: [bool; N],
-    /// Whether the result.
+    /// Whether the result is kept.
     pub(crate) result: bool,
 }

@@ -1,11 +1,11 @@
-//! The invariants of the header, one by one.
+//! Tests of the invariants in the module documentation, one by one.
 
 use super::link::{Link, Origin, Source};
 use super::{Gradients, Input, Keep, Operation, apply};
 use candle_core::{CpuStorage, DType, Device, Result, Shape, Storage, Tensor, Var, bail};
 use std::sync::{Arc, Mutex, Weak};
 
-/// The sum of its inputs, each times a factor; it writes down what its backward pass gets.
+/// The weighted sum of its inputs. Its backward pass records what it receives.
 struct Probe {
     factors: Vec<f64>,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -15,10 +15,10 @@ struct Probe {
 #[derive(Debug, PartialEq)]
 struct Seen {
     grad: Vec<f64>,
-    /// Numbers of the inputs and of the result.
+    /// Numbers of elements of the inputs and of the result.
     inputs: Vec<usize>,
     result: usize,
-    /// Whether gradients of the inputs are wanted.
+    /// Whether gradients of the inputs are needed.
     wanted: Vec<bool>,
 }
 
@@ -49,7 +49,7 @@ impl Operation for Probe {
     }
 }
 
-/// What a probe has seen, which lives as long as the probe or the one who asks.
+/// The record of a probe, which lives as long as the probe or the test that reads it.
 type Diary = Arc<Mutex<Vec<Seen>>>;
 
 fn probe_keeping<const N: usize>(
@@ -70,17 +70,18 @@ fn var() -> Result<Var> {
     Var::new(&[1.0, -2.0], &Device::Cpu)
 }
 
-/// Whether no gradient waits for the node of `y`.
+/// Returns whether no gradient is pending for the node of `y`.
 fn slot_is_empty(y: &Tensor) -> bool {
     Link::of(y).expect("one of our results").slot.lock().is_none()
 }
 
 #[test]
-fn a_node_runs_once_with_the_sum_of_what_all_readers_have_left() -> Result<()> {
+fn a_node_runs_once_with_the_sum_of_the_gradients_of_all_readers() -> Result<()> {
     let x = var()?;
     let (y, seen) = probe(1.0, &x)?;
     let ours = [probe(2.0, &y)?.0, probe(3.0, &y)?.0];
-    // By way of `Value`: candle's operations on the result and on a view of it; and ours on a view.
+    // Through `Value`: candle's operations on the result and on a view of it, and our operation on
+    // a view.
     let candles = [
         (&y * 5.0)?,
         y.reshape((1, 2))?.squeeze(0)?,
@@ -123,7 +124,7 @@ fn candle_gets_no_numbers_for_a_result() -> Result<()> {
 }
 
 #[test]
-fn a_clone_is_known_as_the_result_and_a_view_is_not() -> Result<()> {
+fn a_clone_is_recognised_as_the_result_and_a_view_is_not() -> Result<()> {
     let x = var()?;
     let (y, _) = probe(1.0, &x)?;
     let origin = |t: &Tensor| Source::new(t, false).origin;
@@ -144,7 +145,7 @@ fn the_register_forgets_a_result_that_is_dropped() -> Result<()> {
     assert!(Link::is_registered(id) && seen.upgrade().is_some());
     drop(y);
     assert!(!Link::is_registered(id));
-    assert!(seen.upgrade().is_none(), "the operation lives on");
+    assert!(seen.upgrade().is_none(), "the operation is still alive");
     Ok(())
 }
 
@@ -153,7 +154,7 @@ fn downgrade(seen: Diary) -> Weak<Mutex<Vec<Seen>>> {
 }
 
 #[test]
-fn what_is_not_kept_is_let_go_of() -> Result<()> {
+fn tensors_that_are_not_kept_are_released() -> Result<()> {
     for keep in [false, true] {
         let x = var()?;
         let (y, _) = probe(1.0, &x)?;
@@ -161,7 +162,7 @@ fn what_is_not_kept_is_let_go_of() -> Result<()> {
         let kept = Keep { inputs: [keep, false], result: keep };
         let (z, seen) = probe_keeping([2.0, 3.0], [&y, &constant], kept)?;
         let link = Link::of(&y).expect("one of our results");
-        // Here, in `y`, and where `z` comes from.
+        // References: here, in `y`, and in the source of `z`.
         let before = Arc::strong_count(&link);
         drop(y);
         assert_eq!(before - Arc::strong_count(&link), usize::from(!keep), "kept {keep}");
@@ -192,7 +193,7 @@ fn a_kept_result_does_not_keep_the_graph() -> Result<()> {
 #[test]
 fn each_of_four_inputs_gets_its_own_gradient() -> Result<()> {
     let vars = [var()?, var()?, var()?, var()?];
-    // Two by their slots, and two by candle.
+    // Two through their slots, and two through candle.
     let [first, _, third, _] = &vars;
     let (inner, _) = probe(10.0, first)?;
     let (other, _) = probe(100.0, third)?;
@@ -212,8 +213,8 @@ fn a_node_without_a_gradient_is_an_error() -> Result<()> {
     let x = var()?;
     let (y, seen) = probe(1.0, &x)?;
     let handle = Link::of(&y).expect("one of our results").handle.clone();
-    let error = handle.backward().expect_err("nothing has come").to_string();
-    assert!(error.contains("probe: no gradient has come"), "{error}");
+    let error = handle.backward().expect_err("no gradient was stored").to_string();
+    assert!(error.contains("probe: no gradient was stored"), "{error}");
     assert!(seen.lock().expect("no panic before").is_empty());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Draws from a seeded generator of our own: candle's CPU generator cannot be seeded, and its draws
+//! Sampling with a seeded generator. candle's CPU generator cannot be seeded, and its samples
 //! differ between devices.
 
 use super::TruncatedNormal;
@@ -10,15 +10,15 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// The initial values of the parameter `name`.
+/// Returns the initial values of the parameter `name`.
 ///
-/// A function of `(seed, name, shape, init)` alone: neither the order in which layers are built nor
-/// the device matters. The values are drawn as `f32` whatever `dtype` is, so an `f64` network
-/// starts where its `f32` twin does.
+/// The values depend on `(seed, name, shape, init)` alone, not on the order in which layers are
+/// built or on the device. They are sampled as `f32` whatever `dtype` is, so an `f64` network
+/// starts from the same values as its `f32` counterpart.
 ///
 /// # Errors
 ///
-/// Where a number of `init` is not finite, a spread is negative, or Kaiming's fan has no meaning
+/// Fails if a number of `init` is not finite, a spread is negative, or Kaiming's fan is undefined
 /// for the shape.
 pub(crate) fn draw(
     seed: u64,
@@ -49,7 +49,7 @@ pub(crate) fn draw(
     Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
 }
 
-/// The same for a truncated normal, whose numbers have been checked.
+/// Same as [`draw`], for a truncated normal whose numbers have been checked.
 pub(super) fn draw_truncated(
     seed: u64,
     name: &str,
@@ -98,14 +98,15 @@ fn uniform(rng: &mut ChaCha8Rng, low: f64, high: f64, n: usize) -> Vec<f32> {
     (0..n).map(|_| (low + (high - low) * unit(rng)) as f32).collect()
 }
 
-/// 53 bits, each value the left end of its cell: `[0, 1)`.
+/// Samples uniformly from `[0, 1)` with 53 bits: multiples of `2^-53`.
 fn unit(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// By rejection. Of a wide interval, which holds much of the normal, its draws are kept that lie
-/// within; of a narrow one, uniform draws in proportion to the density. As the mean lies within,
-/// nearly one in two is kept at worst.
+/// Samples by rejection. If the interval is wide and covers much of the normal distribution, it
+/// samples normals and keeps those within the bounds. If it is narrow, it samples uniformly and
+/// keeps each value in proportion to the density. Because the mean is within the bounds, nearly one
+/// sample in two is kept at worst.
 fn truncated(
     rng: &mut ChaCha8Rng,
     TruncatedNormal { mean, std, low, high }: TruncatedNormal,
@@ -117,7 +118,7 @@ fn truncated(
         let z = if wide { StandardNormal.sample(rng) } else { first + (last - first) * unit(rng) };
         let kept = if wide { first <= z && z <= last } else { unit(rng) <= (-0.5 * z * z).exp() };
         if kept {
-            // Rounding may leave the bounds by a last bit.
+            // Rounding may exceed the bounds by one unit in the last place.
             return (mean + std * z).clamp(low, high) as f32;
         }
     };
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_its_moments() {
+    fn every_kind_has_the_expected_moments() {
         let shape = [64, 32, 3, 3];
         let std = |fan: f64| (2.0 / fan).sqrt();
         let kaiming = |dist, fan| Init::Kaiming { dist, fan, non_linearity: NonLinearity::ReLU };

@@ -1,23 +1,23 @@
-//! What parameters start from: PyTorch's initialisers as hints for a
+//! Initialisation of parameters: PyTorch's initialisers as hints for a
 //! [`VarBuilder`](candle_nn::VarBuilder).
 //!
-//! A hint is candle's [`Init`]. Constants, normals and uniforms are its own variants; here are
-//! those that follow from a parameter's shape, and PyTorch's defaults.
+//! A hint is candle's [`Init`], which has constants, normals and uniforms as variants. This module
+//! adds those that follow from a parameter's shape, and PyTorch's defaults.
 //!
 //! | PyTorch | here |
 //! |---|---|
 //! | `constant_`, `normal_`, `uniform_` | `Init::Const(value)`, `Init::Randn { mean, stdev }`, `Init::Uniform { lo, up }` |
 //! | `kaiming_normal_`, `kaiming_uniform_` | [`kaiming_normal`], [`kaiming_uniform`] |
 //! | `xavier_normal_`, `xavier_uniform_` | [`xavier_normal`], [`xavier_uniform`] |
-//! | `trunc_normal_` | [`TruncatedNormal`], which only [`ParamStore::initialise_truncated`](crate::ParamStore::initialise_truncated) takes |
+//! | `trunc_normal_` | [`TruncatedNormal`], accepted only by [`ParamStore::initialise_truncated`](crate::ParamStore::initialise_truncated) |
 //! | `calculate_gain` | `NonLinearity::gain`, [`leaky_relu`] |
 //! | defaults of `Linear` and `Conv` | [`torch_uniform`] |
 //! | default of `Embedding` | [`STANDARD_NORMAL`] |
 //!
-//! A layer of one's own gives the hint to its builder; the values of a layer that is there are
-//! replaced by [`ParamStore::initialise`](crate::ParamStore::initialise). Both draw the same
-//! values: a store's draws are a function of its seed, the parameter's name and shape, and the
-//! hint.
+//! A custom layer passes the hint to its builder.
+//! [`ParamStore::initialise`](crate::ParamStore::initialise) replaces the values of an existing
+//! layer. Both sample the same values: a store's samples are a function of its seed, the
+//! parameter's name and shape, and the hint.
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -44,7 +44,8 @@ use candle_core::{Shape, Tensor, bail};
 use candle_nn::Init;
 use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 
-/// Normal with variance `2 / (out * kh * kw)`: what residual networks draw their convolutions from.
+/// Normal with variance `2 / (out * kh * kw)`, the initialisation of convolutions in residual
+/// networks.
 ///
 /// # References
 ///
@@ -55,10 +56,10 @@ pub const KAIMING_NORMAL_FAN_OUT: Init = kaiming_normal(FanInOut::FanOut, NonLin
 /// Normal with mean 0 and variance 1: PyTorch's default for the table of an embedding.
 pub const STANDARD_NORMAL: Init = Init::Randn { mean: 0.0, stdev: 1.0 };
 
-/// Uniform within `1 / sqrt(fan_in)` of zero: PyTorch's default for weight and bias of a linear
-/// layer or a convolution.
+/// Uniform in `[-1 / sqrt(fan_in), 1 / sqrt(fan_in)]`: PyTorch's default for weight and bias of a
+/// linear layer or a convolution.
 ///
-/// `kaiming_uniform_(a = sqrt(5))` amounts to the same bound. A `fan_in` of 0 gives zeros.
+/// PyTorch's `kaiming_uniform_(a = sqrt(5))` has the same bound. A `fan_in` of 0 gives zeros.
 pub fn torch_uniform(fan_in: usize) -> Init {
     let bound = if fan_in == 0 { 0.0 } else { 1.0 / (fan_in as f64).sqrt() };
     Init::Uniform { lo: -bound, up: bound }
@@ -66,8 +67,9 @@ pub fn torch_uniform(fan_in: usize) -> Init {
 
 /// Normal with standard deviation `gain / sqrt(fan)`.
 ///
-/// Of a weight `[out, in, kernel ..]`, `fan_in` is `in * kernel` and `fan_out` is `out * kernel`;
-/// where a convolution has groups, `in` is that of one group and `out` that of all, as in PyTorch.
+/// For a weight `[out, in, kernel ..]`, `fan_in` is `in * kernel` and `fan_out` is `out * kernel`.
+/// For a convolution with groups, `in` is that of one group and `out` that of all groups, as in
+/// PyTorch.
 ///
 /// # References
 ///
@@ -76,7 +78,7 @@ pub const fn kaiming_normal(fan: FanInOut, non_linearity: NonLinearity) -> Init 
     Init::Kaiming { dist: NormalOrUniform::Normal, fan, non_linearity }
 }
 
-/// Uniform within `sqrt(3) gain / sqrt(fan)` of zero, which has the standard deviation of
+/// Uniform with bound `sqrt(3) gain / sqrt(fan)` around zero, which has the standard deviation of
 /// [`kaiming_normal`].
 ///
 /// # References
@@ -86,7 +88,7 @@ pub const fn kaiming_uniform(fan: FanInOut, non_linearity: NonLinearity) -> Init
     Init::Kaiming { dist: NormalOrUniform::Uniform, fan, non_linearity }
 }
 
-/// Of a leaky rectifier, `gain = sqrt(2 / (1 + slope^2))`.
+/// Returns the leaky ReLU as a non-linearity, with `gain = sqrt(2 / (1 + slope^2))`.
 ///
 /// ```
 /// use candle_nn::init::FanInOut;
@@ -99,12 +101,12 @@ pub fn leaky_relu(slope: f64) -> NonLinearity {
     NonLinearity::ExplicitGain((2.0 / (1.0 + slope * slope)).sqrt())
 }
 
-/// Normal with standard deviation `gain sqrt(2 / (fan_in + fan_out))`, the fans being those of
+/// Normal with standard deviation `gain sqrt(2 / (fan_in + fan_out))`, with the fans of
 /// [`kaiming_normal`].
 ///
 /// # Errors
 ///
-/// Where the shape has fewer than two axes.
+/// Fails if the shape has fewer than two axes.
 ///
 /// # References
 ///
@@ -114,12 +116,12 @@ pub fn xavier_normal(shape: impl Into<Shape>, gain: f64) -> candle_core::Result<
     Ok(Init::Randn { mean: 0.0, stdev: gain * xavier_std(&shape.into())? })
 }
 
-/// Uniform within `gain sqrt(6 / (fan_in + fan_out))` of zero, which has the standard deviation of
-/// [`xavier_normal`].
+/// Uniform with bound `gain sqrt(6 / (fan_in + fan_out))` around zero, which has the standard
+/// deviation of [`xavier_normal`].
 ///
 /// # Errors
 ///
-/// Where the shape has fewer than two axes.
+/// Fails if the shape has fewer than two axes.
 ///
 /// # References
 ///
@@ -138,18 +140,19 @@ fn xavier_std(shape: &Shape) -> candle_core::Result<f64> {
     Ok((2.0 / fans.max(1) as f64).sqrt())
 }
 
-/// Normal, but for values outside `low` to `high`: these are drawn again. The default is PyTorch's.
+/// A normal distribution truncated to `[low, high]`: values outside are sampled again. The defaults
+/// are PyTorch's.
 ///
-/// `mean`, `std`, `low` and `high` are `trunc_normal_`'s `mean`, `std`, `a` and `b`, the bounds
-/// being values and not multiples of `std`. Other than there, the mean has to lie within the
-/// bounds, as one seldom means anything else.
+/// `mean`, `std`, `low` and `high` are `trunc_normal_`'s `mean`, `std`, `a` and `b`; the bounds are
+/// values, not multiples of `std`. Unlike PyTorch, this type requires the mean to be within the
+/// bounds, because anything else is rarely intended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TruncatedNormal {
     /// The mean before truncation.
     pub mean: f64,
     /// The standard deviation before truncation, above 0.
     pub std: f64,
-    /// The least value.
+    /// The smallest value.
     pub low: f64,
     /// The largest value.
     pub high: f64,
@@ -162,7 +165,7 @@ impl Default for TruncatedNormal {
 }
 
 impl TruncatedNormal {
-    /// Values for the variable `name`, which is like `like`.
+    /// Returns values for the variable `name`, with the shape, type and device of `like`.
     pub(crate) fn draw(self, seed: u64, name: &str, like: &Tensor) -> Result<Tensor> {
         let fits = self.mean.is_finite() && (self.low..=self.high).contains(&self.mean);
         if !(fits && self.std > 0.0 && self.std.is_finite()) {

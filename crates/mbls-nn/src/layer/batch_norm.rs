@@ -7,18 +7,18 @@ use crate::shape::statistics_type;
 use candle_core::{DType, Result, Tensor, Var, bail};
 use candle_nn::{Init, ModuleT, VarBuilder};
 
-/// Options of [`BatchNorm`]; the default is PyTorch's.
+/// Options of [`BatchNorm`]. The defaults are PyTorch's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormConfig {
     /// Added to the variance, above 0.
     pub eps: f64,
-    /// The share of a new batch in the running statistics, from 0 to 1; `None`: they are the mean
-    /// over all batches seen.
+    /// The weight of a new batch in the running statistics, from 0 to 1. With `None` they are the
+    /// mean over all batches seen.
     pub momentum: Option<f64>,
-    /// Whether the layer has a trained scale and shift.
+    /// Whether the layer has a trainable scale and shift.
     pub affine: bool,
-    /// Whether training too normalises by the running statistics, and leaves them as they are;
-    /// scale and shift still train.
+    /// Whether training also normalises by the running statistics and leaves them unchanged; scale
+    /// and shift are still trained.
     pub frozen: bool,
 }
 
@@ -28,12 +28,12 @@ impl Default for BatchNormConfig {
     }
 }
 
-/// `y = (x - mean) / sqrt(var + eps) * weight + bias` per channel.
+/// Batch normalisation: `y = (x - mean) / sqrt(var + eps) * weight + bias` per channel.
 ///
-/// Training normalises by the batch's mean and biased variance, and moves the running statistics by
-/// `r <- (1 - momentum) r + momentum s`, `s` being the batch's mean and unbiased variance; without
-/// a momentum, that of the `n`-th batch is `1 / n`. Evaluation normalises by the running
-/// statistics. As in PyTorch; `eps = 1e-5`, `momentum = 0.1`.
+/// Training normalises by the batch's mean and biased variance, and updates the running statistics
+/// by `r <- (1 - momentum) r + momentum s`, where `s` is the batch's mean and unbiased variance.
+/// Without a momentum, that of the `n`-th batch is `1 / n`. Evaluation normalises by the running
+/// statistics. As in PyTorch, the defaults are `eps = 1e-5` and `momentum = 0.1`.
 ///
 /// # Shapes
 ///
@@ -69,7 +69,7 @@ pub struct BatchNorm<const D: usize> {
     config: BatchNormConfig,
 }
 
-/// The share of a new batch in the running statistics.
+/// The weight of a new batch in the running statistics.
 #[derive(Clone, Debug)]
 enum Share {
     Fixed(f64),
@@ -83,20 +83,20 @@ pub type BatchNorm1d = BatchNorm<1>;
 pub type BatchNorm2d = BatchNorm<2>;
 
 impl<const D: usize> BatchNorm<D> {
-    /// A layer for `channels` channels with PyTorch's options.
+    /// Creates a layer for `channels` channels with PyTorch's options.
     ///
     /// # Errors
     ///
-    /// Where `channels` is 0 or the builder has no such tensors.
+    /// Fails if `channels` is 0 or the builder has no such tensors.
     pub fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
         Self::with_config(channels, BatchNormConfig::default(), vb)
     }
 
-    /// A layer for `channels` channels.
+    /// Creates a layer for `channels` channels.
     ///
     /// # Errors
     ///
-    /// Where `channels` is 0, an option is out of range or the builder has no such tensors.
+    /// Fails if `channels` is 0, an option is out of range or the builder has no such tensors.
     pub fn with_config(channels: usize, config: BatchNormConfig, vb: VarBuilder) -> Result<Self> {
         const { assert!(D == 1 || D == 2, "one or two spatial axes") };
         if channels == 0 {
@@ -153,8 +153,8 @@ impl<const D: usize> BatchNorm<D> {
         &self.running_var
     }
 
-    /// How many batches the running statistics are the mean of, an `i64` scalar; only without a
-    /// momentum.
+    /// The number of batches that the running statistics are averaged over, an `i64` scalar; only
+    /// without a momentum.
     pub fn num_batches_tracked(&self) -> Option<&Var> {
         match &self.share {
             Share::Fixed(_) => None,
@@ -162,18 +162,21 @@ impl<const D: usize> BatchNorm<D> {
         }
     }
 
-    /// `relu(y + residual)`, `y` being the layer's result; without `residual` `relu(y)`.
+    /// Returns `relu(y + residual)`, where `y` is the layer's result, or `relu(y)` without
+    /// `residual`.
     ///
-    /// On the CPU one operation, with the values and gradients of the three: it reads and writes
-    /// less, and keeps its result alone for the backward pass, not the normalised input or the sum.
+    /// On the CPU this is one operation, with the values and gradients of the three separate ones.
+    /// It reads and writes less memory, and keeps only its result for the backward pass, not the
+    /// normalised input or the sum.
     ///
     /// # Shapes
     ///
-    /// `residual` as the input.
+    /// `residual` has the shape of the input.
     ///
     /// # Errors
     ///
-    /// As the layer itself, and where `residual` has another shape or type than the input.
+    /// Same as the layer's forward pass; also fails if `residual` has another shape or type than
+    /// the input.
     ///
     /// ```
     /// use candle_core::{DType, Device, Module, Tensor};
@@ -205,8 +208,8 @@ impl<const D: usize> BatchNorm<D> {
         Ok(())
     }
 
-    /// The normalised input with what follows; in training moves the running statistics, unless
-    /// they are frozen.
+    /// Returns the normalised input after the epilogue. Training updates the running statistics,
+    /// unless they are frozen.
     fn normalise(&self, x: &Tensor, epilogue: BatchNormEpilogue, train: bool) -> Result<Tensor> {
         self.check_rank(x)?;
         let (backend, affine, eps) = (Backend::of(x), [&self.weight, &self.bias], self.config.eps);
@@ -226,7 +229,7 @@ impl<const D: usize> BatchNorm<D> {
 }
 
 impl Share {
-    /// The share of the current batch, which is counted where that matters.
+    /// Returns the weight of the current batch, and counts the batch if there is no momentum.
     fn next(&self) -> Result<f64> {
         let seen = match self {
             Self::Fixed(share) => return Ok(*share),
@@ -242,7 +245,7 @@ impl Share {
     }
 }
 
-/// `running <- (1 - share) running + share factor batch`.
+/// Sets `running <- (1 - share) running + share factor batch`.
 fn update(running: &Var, batch: &Tensor, factor: f64, share: f64) -> Result<()> {
     #[cfg(feature = "cuda")]
     if cuda::supports(running) && running.dtype() == batch.dtype() {

@@ -7,20 +7,20 @@ use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::init::{FanInOut, NonLinearity};
 use candle_nn::{Init, VarBuilder};
 
-/// Cross-correlation of `D`-dimensional images with kernels; `D` is 1 ([`Conv1d`]) or 2
+/// Cross-correlation of `D`-dimensional inputs with kernels; `D` is 1 ([`Conv1d`]) or 2
 /// ([`Conv2d`]).
 ///
 /// In two dimensions, with stride `s`, padding `p` and dilation `d` of each axis,
-/// `y[n, o, i, j] = b[o] + sum_{c, u, v} w[o, c, u, v] x[n, c', i s0 + u d0 - p0, j s1 + v d1 -
-/// p1]`, `c'` being the `c`-th input channel of `o`'s group; in one dimension likewise, with a
-/// single position and offset.
+/// `y[n, o, i, j] = b[o] + sum_{c, u, v} w[o, c, u, v] x[n, c', i s0 + u d0 - p0, j s1 + v d1 - p1]`,
+/// where `c'` is the `c`-th input channel of `o`'s group. One dimension is analogous, with a single
+/// position and offset.
 ///
-/// Weight and bias start as [`ConvInit`] says.
+/// [`ConvInit`] determines the initial weight and bias.
 ///
 /// # Shapes
 ///
 /// `[N, in, H, W]` to `[N, out, H', W']` with `H' = (H + 2 p0 - d0 (k0 - 1) - 1) / s0 + 1`, rounded
-/// down, `W'` likewise; parameters `weight` `[out, in / groups, k0, k1]` and, if wanted, `bias`
+/// down, `W'` likewise. Parameters `weight` `[out, in / groups, k0, k1]` and, with a bias, `bias`
 /// `[out]`. In one dimension `[N, in, L]` to `[N, out, L']` and `weight` `[out, in / groups, k]`.
 ///
 /// # References
@@ -56,11 +56,11 @@ pub type Conv1d = Conv<1>;
 pub type Conv2d = Conv<2>;
 
 impl<const D: usize> Conv<D> {
-    /// A layer of `outputs` kernels.
+    /// Creates a layer with `outputs` kernels.
     ///
     /// # Errors
     ///
-    /// Where a setting is 0, `groups` does not divide both channel counts, or the builder has no
+    /// Fails if a setting is 0, `groups` does not divide both channel counts, or the builder has no
     /// such tensors.
     pub fn new(
         inputs: usize,

@@ -1,4 +1,4 @@
-//! Convolution over time of sequences that have their channels last.
+//! Convolution over time of channels-last sequences.
 
 use crate::init;
 use crate::op::Backend;
@@ -6,19 +6,20 @@ use crate::shape::ConvEpilogue;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
-/// Cross-correlation over time of sequences `[N, L, C]`, the order in which an embedding gives
-/// them: PyTorch's `Conv1d` without its transpositions, at stride 1 and without padding.
+/// Cross-correlation over time of channels-last sequences `[N, L, C]`, the layout that an embedding
+/// returns. Equivalent to PyTorch's `Conv1d` without the transpositions, at stride 1 and without
+/// padding.
 ///
-/// `y[n, t, o] = b[o] + sum_{c, u} w[o, c, u] x[n, t + u, c]`. ReLU and maxima follow in the same
-/// operation where asked for; of equal values the first in time gets the gradient, and the
-/// derivative of ReLU at 0 is 0. Where the maximum over all of the time follows, the backward pass
-/// sees the windows of the maxima alone.
+/// `y[n, t, o] = b[o] + sum_{c, u} w[o, c, u] x[n, t + u, c]`. ReLU and maxima optionally follow in
+/// the same operation. Of ties, the first in time gets the gradient, and the derivative of ReLU at
+/// 0 is 0. If the maximum over all time follows, the backward pass only visits the windows of the
+/// maxima.
 ///
 /// # Shapes
 ///
-/// `[N, L, in]` to `[N, L - k + 1, out]`, or `[N, out]` over all of the time; parameters `weight`
-/// `[out, in, k]` and `bias` `[out]`, which start uniform within `1 / sqrt(in k)` as PyTorch's do
-/// ([`torch_uniform`](init::torch_uniform)).
+/// `[N, L, in]` to `[N, L - k + 1, out]`, or `[N, out]` with the maximum over all time. Parameters
+/// `weight` `[out, in, k]` and `bias` `[out]`, initialised uniformly in
+/// `[-1 / sqrt(in k), 1 / sqrt(in k)]` as in PyTorch ([`torch_uniform`](init::torch_uniform)).
 ///
 /// ```
 /// use candle_core::{DType, Device, Module, Tensor};
@@ -39,11 +40,11 @@ pub struct Conv1dChannelsLast {
 }
 
 impl Conv1dChannelsLast {
-    /// A layer of `outputs` kernels that see `kernel` entries each.
+    /// Creates a layer with `outputs` kernels of size `kernel`.
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or the builder has no such tensors.
+    /// Fails if a size is 0 or the builder has no such tensors.
     pub fn new(inputs: usize, outputs: usize, kernel: usize, vb: VarBuilder) -> Result<Self> {
         for (field, value) in
             [("input channels", inputs), ("output channels", outputs), ("kernel", kernel)]
@@ -72,12 +73,12 @@ impl Conv1dChannelsLast {
         &self.bias
     }
 
-    /// The convolution with what follows it.
+    /// Computes the convolution and its epilogue.
     ///
     /// # Errors
     ///
-    /// Where the shapes or types do not fit, the input is empty, or sequences are shorter than
-    /// kernel and pool need.
+    /// Fails if the shapes or types do not fit, the input is empty, or sequences are shorter than
+    /// kernel and pool require.
     pub fn forward_with(&self, x: &Tensor, epilogue: ConvEpilogue) -> Result<Tensor> {
         Backend::of(x).conv1d_channels_last(x, &self.weight, &self.bias, epilogue)
     }

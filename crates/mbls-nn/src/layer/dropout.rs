@@ -1,4 +1,4 @@
-//! Dropout whose masks can be drawn again.
+//! Dropout with reproducible masks.
 
 use crate::parallel::each_chunk;
 use candle_core::{DType, Device, Result, Tensor, bail};
@@ -8,20 +8,20 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Entries per stream of the generator.
+/// Number of entries per stream of the generator.
 const BLOCK: usize = 1 << 14;
 
-/// Sets each entry to 0 with probability `p` in training and divides the others by `1 - p`; the
-/// identity in evaluation. [`Dropout::channels`] does so with whole channels.
+/// In training, sets each entry to 0 with probability `p` and divides the others by `1 - p`; in
+/// evaluation, the identity. [`Dropout::channels`] drops whole channels.
 ///
 /// The mask is a function of `(seed, position, shape)` alone, whatever the device and the number of
-/// threads. Every training pass takes the next position; a run that saves
-/// [`position`](Self::position) and sets it again draws the same masks. Clones share the position.
-/// Layers of one network want different seeds.
+/// threads. Every training pass uses the next position. A run that saves
+/// [`position`](Self::position) and restores it samples the same masks. Clones share the position.
+/// Layers of one network need different seeds.
 ///
 /// # References
 ///
-/// Srivastava et al., Dropout, 2014; of channels: Tompson et al., Efficient object localization
+/// Srivastava et al., Dropout, 2014. For channels: Tompson et al., Efficient object localization
 /// using convolutional networks, 2015.
 ///
 /// ```
@@ -41,17 +41,17 @@ const BLOCK: usize = 1 << 14;
 pub struct Dropout {
     p: f64,
     seed: u64,
-    /// Whether an entry of the mask is for a whole channel.
+    /// Whether an entry of the mask applies to a whole channel.
     channels: bool,
     position: Arc<AtomicU64>,
 }
 
 impl Dropout {
-    /// A layer at position 0.
+    /// Creates a layer at position 0.
     ///
     /// # Errors
     ///
-    /// Where `p` is not between 0 and 1.
+    /// Fails if `p` is not between 0 and 1.
     pub fn new(p: f64, seed: u64) -> Result<Self> {
         if !(0.0..=1.0).contains(&p) {
             bail!("dropout: p = {p}, expected 0 to 1");
@@ -59,13 +59,13 @@ impl Dropout {
         Ok(Self { p, seed, channels: false, position: Arc::default() })
     }
 
-    /// A layer at position 0 that keeps or drops the channels of an input `[N, C, ..]` as a whole,
-    /// each image's by itself: PyTorch's `Dropout1d` of `[N, C, L]` and `Dropout2d` of `[N, C,
-    /// H, W]`.
+    /// Creates a layer at position 0 that keeps or drops whole channels of an input `[N, C, ..]`,
+    /// separately for each sample: PyTorch's `Dropout1d` for `[N, C, L]` and `Dropout2d` for
+    /// `[N, C, H, W]`.
     ///
     /// # Errors
     ///
-    /// Where `p` is not between 0 and 1.
+    /// Fails if `p` is not between 0 and 1.
     ///
     /// ```
     /// use candle_core::{DType, Device, Tensor};
@@ -92,13 +92,13 @@ impl Dropout {
         self.position.store(position, Ordering::Relaxed);
     }
 
-    /// 0 or `1 / (1 - p)` per entry.
+    /// Returns the mask: 0 or `1 / (1 - p)` per entry.
     fn mask(&self, count: usize, position: u64) -> Vec<f32> {
         let mut key = [0u8; 32];
         key[..8].copy_from_slice(&self.seed.to_le_bytes());
         key[8..16].copy_from_slice(&position.to_le_bytes());
-        // An entry is dropped where 32 random bits lie below this: p to within 2^-32, and 1 drops
-        // all.
+        // An entry is dropped if 32 random bits are below this: `p` is accurate to 2^-32, and 1
+        // drops all.
         let threshold = (self.p * (1u64 << 32) as f64) as u64;
         let kept = (1.0 / (1.0 - self.p)) as f32;
         let mut mask = vec![0f32; count];

@@ -1,10 +1,10 @@
-//! Affine map behind dropout.
+//! Affine map after dropout.
 
 use super::{Dropout, Linear};
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 
-/// A [`Linear`] layer with dropout of its input where asked for: the classifier of most networks.
+/// A [`Linear`] layer with optional dropout of its input: the classifier of most networks.
 ///
 /// # Shapes
 ///
@@ -28,17 +28,17 @@ pub struct DropoutLinear {
 }
 
 impl DropoutLinear {
-    /// Makes a layer with bias and without dropout.
+    /// Creates a layer with bias and without dropout.
     ///
     /// # Errors
     ///
-    /// As [`Linear::new`].
+    /// Same as [`Linear::new`].
     pub fn new(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
         Ok(Self { linear: Linear::new(inputs, outputs, vb)?, dropout: None })
     }
 
-    /// Returns the layer with this dropout, or with none; a clone of it knows the position of its
-    /// masks.
+    /// Returns the layer with this dropout, or without one. A clone of the dropout shares the
+    /// position of its masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { dropout: dropout.into(), ..self }

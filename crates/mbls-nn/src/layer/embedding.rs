@@ -1,18 +1,18 @@
-//! Rows of a table by index.
+//! Table look-up by index.
 
 use crate::init;
 use crate::op::Backend;
 use candle_core::{Module, Result, Tensor, Var, bail};
 use candle_nn::VarBuilder;
 
-/// Looks rows of a table up by index.
+/// Looks up rows of a table by index.
 ///
-/// The row `padding_idx` starts at zero and gets no gradient, as in PyTorch.
+/// The row `padding_idx` is initialised to zero and gets no gradient, as in PyTorch.
 ///
 /// # Shapes
 ///
-/// Indices (`u32`) of any shape `[..]` to `[.., D]`; parameter `weight` `[V, D]`, drawn from the
-/// standard normal.
+/// Indices (`u32`) of any shape `[..]` to `[.., D]`; parameter `weight` `[V, D]`, initialised from
+/// the standard normal.
 ///
 /// ```
 /// use candle_core::{DType, Device, Module, Tensor};
@@ -32,11 +32,11 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// A table of `rows` rows of `size` numbers.
+    /// Creates a table with `rows` rows of `size` numbers.
     ///
     /// # Errors
     ///
-    /// Where a size is 0, `padding_idx` is not a row, or the builder has no such tensor.
+    /// Fails if a size is 0, `padding_idx` is not a row, or the builder has no such tensor.
     pub fn new(rows: usize, size: usize, padding_idx: Option<u32>, vb: VarBuilder) -> Result<Self> {
         if rows == 0 || size == 0 {
             bail!(
@@ -48,7 +48,7 @@ impl Embedding {
             if row as usize >= rows {
                 bail!("embedding: padding_idx = {row}, expected less than the {rows} rows");
             }
-            // What a checkpoint holds stays; only a table that is being made starts at zero there.
+            // A row from a checkpoint is kept; only a newly created table gets zeros there.
             if weight.is_variable() {
                 let zeros = Tensor::zeros((1, size), weight.dtype(), weight.device())?;
                 let value = weight.detach().slice_scatter(&zeros, 0, row as usize)?;

@@ -6,26 +6,26 @@ use crate::shape::WIDEST_STATE;
 use candle_core::{D, Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
-/// One layer of gated recurrent units, in one direction or in both: PyTorch's `GRU(..,
-/// batch_first=True)`.
+/// One layer of gated recurrent units, unidirectional or bidirectional: PyTorch's
+/// `GRU(.., batch_first=True)`.
 ///
-/// With `a = W_i x_t + b_i` and `c = W_h h + b_h`, each in three parts, and `h` the state before:
+/// With `a = W_i x_t + b_i` and `c = W_h h + b_h`, each in three parts, and the previous state `h`:
 ///
 /// ```text
 /// r = sigmoid(a_r + c_r)    z = sigmoid(a_z + c_z)    n = tanh(a_n + r c_n)    h_t = (1 - z) n + z h
 /// ```
 ///
-/// The state starts at zeros. The first `padding[n]` entries of a sequence are left out of it:
-/// their results are zeros, one direction starts behind them and the other ends there. PyTorch
-/// gives the same for packed sequences, which are padded behind.
+/// The initial state is zero. The first `padding[n]` entries of a sequence are skipped: their
+/// results are zeros, the forward direction starts after them and the backward direction ends
+/// there. PyTorch returns the same for packed sequences, which are padded at the end.
 ///
 /// # Shapes
 ///
 /// `[N, L, in]` to results `[N, L, directions * hidden]`, and to the states after the whole
 /// sequence `[N, directions * hidden]`. Parameters `weight_ih_l0` `[3 hidden, in]`, `weight_hh_l0`
-/// `[3 hidden, hidden]`, `bias_ih_l0`, `bias_hh_l0` `[3 hidden]`, the rows in the order r, z, n,
-/// and the same with `_reverse` for the other direction; all start uniform within `1 /
-/// sqrt(hidden)`, as PyTorch's do.
+/// `[3 hidden, hidden]`, `bias_ih_l0`, `bias_hh_l0` `[3 hidden]`, with rows in the order r, z, n,
+/// and the same with the suffix `_reverse` for the backward direction. All are initialised
+/// uniformly in `[-1 / sqrt(hidden), 1 / sqrt(hidden)]`, as in PyTorch.
 ///
 /// # References
 ///
@@ -56,22 +56,22 @@ struct Direction {
     state: [Tensor; 2],
 }
 
-/// What a [`Gru`] gives.
+/// The output of a [`Gru`].
 #[derive(Clone, Debug)]
 pub struct GruOutput {
     /// The state after every entry, `[N, L, directions * hidden]`.
     pub results: Tensor,
-    /// The state after the whole sequence, `[N, directions * hidden]`: of the forward direction
-    /// behind the last entry, of the other behind the first.
+    /// The state after the whole sequence, `[N, directions * hidden]`: the forward direction's
+    /// after the last entry, the backward direction's after the first.
     pub last: Tensor,
 }
 
 impl Gru {
-    /// A layer with states of `hidden` numbers in each direction.
+    /// Creates a layer with states of `hidden` numbers in each direction.
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
+    /// Fails if a size is 0 or too large, or the builder has no such tensors.
     pub fn new(inputs: usize, hidden: usize, bidirectional: bool, vb: VarBuilder) -> Result<Self> {
         for (field, value) in [("inputs", inputs), ("hidden", hidden)] {
             if !(1..=WIDEST_STATE).contains(&value) {
@@ -85,7 +85,7 @@ impl Gru {
             };
             let vector =
                 |name: &str| vb.get_with_hints(3 * hidden, &format!("{name}_l0{suffix}"), init);
-            // In PyTorch's order.
+            // In the order of PyTorch's `state_dict`.
             let (weight_ih, weight_hh) =
                 (matrix("weight_ih", inputs)?, matrix("weight_hh", hidden)?);
             let (bias_ih, bias_hh) = (vector("bias_ih")?, vector("bias_hh")?);
@@ -96,19 +96,19 @@ impl Gru {
         Ok(Self { directions, inputs, hidden })
     }
 
-    /// Results and last states of sequences whose first `padding[n]` entries are left out.
+    /// Computes results and last states of sequences whose first `padding[n]` entries are skipped.
     ///
     /// # Errors
     ///
-    /// Where the shapes or types do not fit, or `padding` has not a number for each sequence, at
-    /// most its length.
+    /// Fails if the shapes or types do not fit, or `padding` does not have one number per sequence,
+    /// at most its length.
     pub fn forward_padded(&self, x: &Tensor, padding: &[usize]) -> Result<GruOutput> {
         let &[sequences, length, inputs] = x.dims() else {
             bail!("GRU: input of shape {:?}, expected [N, L, {}]", x.shape(), self.inputs);
         };
         if inputs != self.inputs || x.elem_count() == 0 {
             bail!(
-                "GRU: input of shape {:?}, expected [N, L, {}] and nothing empty",
+                "GRU: input of shape {:?}, expected [N, L, {}], none of them 0",
                 x.shape(),
                 self.inputs
             );
@@ -120,7 +120,7 @@ impl Gru {
             let [weight, bias] = &direction.state;
             let y = Backend::of(&gates).gru(&gates, weight, bias, padding, backwards)?;
             let last = if backwards {
-                // A sequence of nothing but padding has zeros everywhere.
+                // A sequence that is all padding has zeros everywhere.
                 let first =
                     |(n, &count): (usize, &usize)| (n * length + count.min(length - 1)) as u32;
                 let first: Vec<u32> = padding.iter().enumerate().map(first).collect();
@@ -143,7 +143,7 @@ impl Gru {
 }
 
 impl Module for Gru {
-    /// The results of sequences without padding.
+    /// Computes the results of sequences without padding.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(self.forward_padded(x, &vec![0; x.dims().first().copied().unwrap_or(0)])?.results)
     }

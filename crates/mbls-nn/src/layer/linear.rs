@@ -5,9 +5,9 @@ use crate::op::Backend;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
-/// `y = x W^T + b`.
+/// Affine map `y = x W^T + b`.
 ///
-/// Weight and bias start uniform within `1 / sqrt(in)`, as in PyTorch.
+/// Weight and bias are initialised uniformly in `[-1 / sqrt(in), 1 / sqrt(in)]`, as in PyTorch.
 ///
 /// # Shapes
 ///
@@ -30,11 +30,11 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer with bias.
+    /// Creates a layer with bias.
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or the builder has no such tensors.
+    /// Fails if a size is 0 or the builder has no such tensors.
     pub fn new(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
         // The weight comes first, as in PyTorch's state_dict.
         let plain = Self::without_bias(inputs, outputs, vb.clone())?;
@@ -42,11 +42,11 @@ impl Linear {
         Ok(Self { bias: Some(bias), ..plain })
     }
 
-    /// A layer without bias.
+    /// Creates a layer without bias.
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or the builder has no such tensor.
+    /// Fails if a size is 0 or the builder has no such tensor.
     pub fn without_bias(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
         if inputs == 0 || outputs == 0 {
             bail!("linear: {inputs} inputs and {outputs} outputs, expected at least 1");

@@ -4,8 +4,8 @@ use crate::op::Backend;
 use crate::shape::PoolSize;
 use candle_core::{Module, Result, Tensor};
 
-/// The maximum of each window; padding counts as minus infinity. Of equal values the first in
-/// row-major order gets the gradient.
+/// The maximum of each window; padding counts as minus infinity. Of ties, the first in row-major
+/// order gets the gradient.
 ///
 /// # Shapes
 ///
@@ -33,17 +33,18 @@ pub type MaxPool1d = MaxPool<1>;
 pub type MaxPool2d = MaxPool<2>;
 
 impl<const D: usize> MaxPool<D> {
-    /// The same window along every axis.
+    /// Creates a pool with the same window along every axis.
     pub const fn new(kernel: usize, stride: usize, padding: usize) -> Self {
         Self { size: PoolSize::new(kernel, stride, padding) }
     }
 
-    /// The maxima and their places within the plane, row-major (`u32`): PyTorch's `return_indices`.
+    /// Returns the maxima and their positions within the plane, row-major (`u32`): PyTorch's
+    /// `return_indices`.
     ///
     /// # Errors
     ///
-    /// Where the window does not fit, the padding exceeds half of it, or the input is empty or of
-    /// another rank.
+    /// Fails if the window does not fit, the padding exceeds half of it, or the input is empty or
+    /// has another rank.
     pub fn forward_with_indices(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         Backend::of(x).max_pool_with_indices(x, &self.size)
     }
@@ -55,13 +56,13 @@ impl<const D: usize> Module for MaxPool<D> {
     }
 }
 
-/// The mean of each window. Padding counts as zeros, which the divisor includes unless
-/// `count_include_pad` is off; what a window of `ceil_mode` reaches beyond the padding never
-/// counts. As in PyTorch.
+/// The mean of each window, as in PyTorch. Padding counts as zeros, which the divisor includes
+/// unless `count_include_pad` is off. The part of a `ceil_mode` window beyond the padding never
+/// counts.
 ///
 /// # Shapes
 ///
-/// As [`MaxPool`].
+/// Same as [`MaxPool`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AvgPool<const D: usize> {
     /// The window.
@@ -76,7 +77,7 @@ pub type AvgPool1d = AvgPool<1>;
 pub type AvgPool2d = AvgPool<2>;
 
 impl<const D: usize> AvgPool<D> {
-    /// The same window along every axis; the divisor counts padding.
+    /// Creates a pool with the same window along every axis; the divisor counts padding.
     pub const fn new(kernel: usize, stride: usize, padding: usize) -> Self {
         Self { size: PoolSize::new(kernel, stride, padding), count_include_pad: true }
     }

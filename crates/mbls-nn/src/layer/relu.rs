@@ -1,9 +1,9 @@
-//! Rectifier.
+//! Rectified linear unit.
 
 use crate::op::Backend;
 use candle_core::{Module, Result, Tensor};
 
-/// `max(x, 0)` with derivative 0 at 0, as in PyTorch; NaN stays NaN.
+/// ReLU, `max(x, 0)` with derivative 0 at 0, as in PyTorch; NaN stays NaN.
 ///
 /// ```
 /// use candle_core::{Device, Module, Tensor};

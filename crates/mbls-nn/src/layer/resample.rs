@@ -1,4 +1,4 @@
-//! Layers to any output size: adaptive pooling, bilinear and nearest resampling.
+//! Layers with a given output size: adaptive pooling, bilinear and nearest-neighbour interpolation.
 
 use crate::op::Backend;
 use candle_core::{Module, Result, Tensor};
@@ -7,7 +7,7 @@ use candle_core::{Module, Result, Tensor};
 ///
 /// # Shapes
 ///
-/// `[N, C, L]` or `[N, C, H, W]` to the same with `output` as spatial sizes.
+/// `[N, C, L]` or `[N, C, H, W]` to the same shape with `output` as spatial sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdaptiveMaxPool<const D: usize> {
     /// The spatial sizes of the result.
@@ -20,11 +20,12 @@ pub type AdaptiveMaxPool1d = AdaptiveMaxPool<1>;
 pub type AdaptiveMaxPool2d = AdaptiveMaxPool<2>;
 
 impl<const D: usize> AdaptiveMaxPool<D> {
-    /// The maxima and their places within the plane, row-major (`u32`): PyTorch's `return_indices`.
+    /// Returns the maxima and their positions within the plane, row-major (`u32`): PyTorch's
+    /// `return_indices`.
     ///
     /// # Errors
     ///
-    /// Where the input is empty or of another rank, or an output size is 0.
+    /// Fails if the input is empty or has another rank, or an output size is 0.
     pub fn forward_with_indices(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         Backend::of(x).adaptive_max_pool_with_indices(x, self.output)
     }
@@ -40,7 +41,7 @@ impl<const D: usize> Module for AdaptiveMaxPool<D> {
 ///
 /// # Shapes
 ///
-/// As [`AdaptiveMaxPool`].
+/// Same as [`AdaptiveMaxPool`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdaptiveAvgPool<const D: usize> {
     /// The spatial sizes of the result.
@@ -58,11 +59,11 @@ impl<const D: usize> Module for AdaptiveAvgPool<D> {
     }
 }
 
-/// Bilinear interpolation to any size, larger or smaller, as PyTorch's `interpolate(size=..,
-/// mode="bilinear")`.
+/// Bilinear interpolation to any size, larger or smaller, as in PyTorch's
+/// `interpolate(size=.., mode="bilinear")`.
 ///
-/// With `align_corners` the centres of the corner pixels coincide, else their outer edges do. There
-/// is no antialiasing.
+/// With `align_corners` the centres of the corner pixels coincide, otherwise their outer edges do.
+/// There is no antialiasing.
 ///
 /// # Shapes
 ///
@@ -71,7 +72,7 @@ impl<const D: usize> Module for AdaptiveAvgPool<D> {
 pub struct Bilinear2d {
     /// Height and width of the result.
     pub output: [usize; 2],
-    /// Which points of the two images coincide.
+    /// Whether the centres of the corner pixels coincide, instead of their outer edges.
     pub align_corners: bool,
 }
 
@@ -81,10 +82,10 @@ impl Module for Bilinear2d {
     }
 }
 
-/// Interpolation to any size, larger or smaller, by the nearest entry: as PyTorch's
+/// Nearest-neighbour interpolation to any size, larger or smaller, as in PyTorch's
 /// `interpolate(size=.., mode="nearest")`.
 ///
-/// Row `i` of the result is row `floor(i H / output[0])` of the input, columns likewise. The
+/// Row `i` of the result is row `floor(i H / output[0])` of the input; columns are analogous. The
 /// gradient of an entry is the sum over its copies.
 ///
 /// # Shapes

@@ -1,4 +1,4 @@
-//! Which back end runs an operation.
+//! Selection of the back end of an operation.
 
 use crate::cpu;
 #[cfg(feature = "cuda")]
@@ -7,21 +7,22 @@ use candle_core::Tensor;
 
 /// An implementation of the operations.
 ///
-/// All of them give the same results up to rounding; the portable one is what the others are tested
-/// against.
+/// All back ends return the same results up to rounding. The others are tested against the portable
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// Candle's operations, differentiated by candle: every device and floating-point type.
+    /// Candle's operations and automatic differentiation: every device and floating-point type.
     Portable,
-    /// Operations of their own for `f32` and `f64` on the CPU.
+    /// Fused operations for `f32` and `f64` on the CPU.
     Cpu,
-    /// cuDNN, cuBLAS and kernels of their own for `f16`, `bf16`, `f32` and `f64` on NVIDIA GPUs.
+    /// cuDNN, cuBLAS and CUDA kernels for `f16`, `bf16`, `f32` and `f64` on NVIDIA GPUs.
     #[cfg(feature = "cuda")]
     Cuda,
 }
 
 impl Backend {
-    /// The fast one of the tensor's device where there is one for its type, else the portable one.
+    /// Returns the fast back end of the tensor's device if it supports the tensor's type, otherwise
+    /// the portable one.
     pub fn of(x: &Tensor) -> Self {
         #[cfg(feature = "cuda")]
         if cuda::supports(x) {
@@ -31,9 +32,10 @@ impl Backend {
     }
 }
 
-/// Calls the function by which a back end computes an operation.
+/// Calls a back end's function for an operation.
 ///
-/// Each back end has one of the same name, arguments and result; the compiler compares them here.
+/// Each back end has a function with the same name, arguments and result, which the compiler checks
+/// here.
 macro_rules! dispatch {
     ($backend:expr, $operation:ident($($argument:expr),+)) => {
         match $backend {

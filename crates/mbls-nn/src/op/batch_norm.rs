@@ -6,20 +6,20 @@ use crate::shape::{BatchNormEpilogue, BatchNormOutput, Statistics, check_batch_n
 use candle_core::{Result, Tensor};
 
 impl Backend {
-    /// `y = (x - mean) / sqrt(var + eps) * weight + bias` per channel, and what follows it.
+    /// Computes `y = (x - mean) / sqrt(var + eps) * weight + bias` per channel, and the epilogue.
     ///
     /// Half-precision inputs are normalised in `f32`. Values and gradients with an epilogue are
-    /// those of the operations apart.
+    /// those of the separate operations.
     ///
     /// # Shapes
     ///
-    /// `x` and a residual `[N, C, ..]`; weight and bias, which are `affine`, and given statistics
+    /// `x` and a residual have shape `[N, C, ..]`; weight and bias (`affine`) and given statistics
     /// `[C]`.
     ///
     /// # Errors
     ///
-    /// Where the shapes or types do not fit, the input is empty, or a channel that is normalised by
-    /// its own statistics has a single value (`N` times the spatial sizes is 1).
+    /// Fails if the shapes or types do not fit, the input is empty, or the statistics are the
+    /// batch's and a channel has a single value (`N` times the spatial sizes is 1).
     pub fn batch_norm(
         self,
         x: &Tensor,

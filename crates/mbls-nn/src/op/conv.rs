@@ -6,11 +6,11 @@ use crate::shape::{ConvConfig, ConvDims};
 use candle_core::{Result, Tensor};
 
 impl Backend {
-    /// Cross-correlation of images or sequences with kernels.
+    /// Computes the cross-correlation of images or sequences with kernels.
     ///
-    /// With 3x3 kernels at stride 1 and many channels, the CPU multiplies sums and differences of
-    /// neighbouring inputs: an infinite or NaN input makes not only the outputs that see it NaN,
-    /// but also their neighbours within tiles of 2x2.
+    /// For 3x3 kernels at stride 1 and many channels, the CPU uses Winograd's algorithm, which
+    /// multiplies sums and differences of neighbouring inputs. An infinite or NaN input then makes
+    /// not only the outputs that depend on it NaN, but also their neighbours within tiles of 2x2.
     ///
     /// # Shapes
     ///
@@ -20,8 +20,8 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// Where the shapes or types do not fit or the input is empty; on a CUDA device also where a
-    /// tensor has more than 2^31 - 1 entries, or cuDNN has no deterministic algorithm for the
+    /// Fails if the shapes or types do not fit or the input is empty. On a CUDA device also fails
+    /// if a tensor has more than 2^31 - 1 entries, or cuDNN has no deterministic algorithm for the
     /// sizes.
     pub fn conv<const D: usize>(
         self,

@@ -6,10 +6,10 @@ use crate::shape::{ChannelsLastDims, ConvConfig, ConvEpilogue, PoolSize};
 use candle_core::{D, Result, Tensor};
 
 impl Backend {
-    /// Cross-correlation over time of sequences with their channels last, and what follows it.
+    /// Computes the cross-correlation over time of channels-last sequences, and the epilogue.
     ///
-    /// Only the CPU has an operation of its own; the others compose it of their convolution,
-    /// rectifier and pool.
+    /// Only the CPU has a fused operation. The other back ends compose it of their convolution,
+    /// ReLU and pool.
     ///
     /// # Shapes
     ///
@@ -18,8 +18,8 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// Where the shapes or types do not fit, the input is empty, or sequences are shorter than
-    /// kernel and pool need.
+    /// Fails if the shapes or types do not fit, the input is empty, or sequences are shorter than
+    /// kernel and pool require.
     pub fn conv1d_channels_last(
         self,
         x: &Tensor,

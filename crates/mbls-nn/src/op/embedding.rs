@@ -1,4 +1,4 @@
-//! Rows of a table by index.
+//! Table look-up by index.
 
 use super::Backend;
 use super::backend::dispatch;
@@ -6,9 +6,9 @@ use crate::shape::Lookup;
 use candle_core::{Result, Tensor};
 
 impl Backend {
-    /// The rows of `weight` at `indices`; the row `padding_idx` gets no gradient.
+    /// Returns the rows of `weight` at `indices`; the row `padding_idx` gets no gradient.
     ///
-    /// Indices are checked on the host, which on a CUDA device waits for them.
+    /// Indices are checked on the host, so on a CUDA device this waits for them.
     ///
     /// # Shapes
     ///
@@ -16,7 +16,7 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// Where an index is not a row (the message names value and position) or has another type.
+    /// Fails if an index is not a row (the message names value and position) or has another type.
     pub fn embedding(
         self,
         weight: &Tensor,

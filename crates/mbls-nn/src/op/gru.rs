@@ -1,4 +1,4 @@
-//! The recurrence of gated units.
+//! The recurrence of gated recurrent units.
 
 use super::Backend;
 use super::backend::dispatch;
@@ -6,11 +6,11 @@ use crate::shape::GruDims;
 use candle_core::{Result, Tensor};
 
 impl Backend {
-    /// The states of gated recurrent units, from what their gates see of the input.
+    /// Computes the states of gated recurrent units from the input parts of their gates.
     ///
     /// `backwards` runs from the last entry to the first. The states of the first `padding[n]`
-    /// entries are zeros and no others see them. Only the CPU has an operation of its own; the
-    /// composed one's backward pass suits short sequences.
+    /// entries are zeros and do not influence any others. Only the CPU has a fused operation. The
+    /// backward pass of the composed one is suited to short sequences only.
     ///
     /// # Shapes
     ///
@@ -19,8 +19,8 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// Where the shapes or types do not fit, the input is empty, or `padding` has not a number for
-    /// each sequence, at most its length.
+    /// Fails if the shapes or types do not fit, the input is empty, or `padding` does not have one
+    /// number per sequence, at most its length.
     pub fn gru(
         self,
         gates: &Tensor,

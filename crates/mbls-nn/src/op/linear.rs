@@ -6,7 +6,7 @@ use crate::shape::LinearDims;
 use candle_core::{Result, Tensor};
 
 impl Backend {
-    /// `y = x W^T + b`.
+    /// Computes `y = x W^T + b`.
     ///
     /// # Shapes
     ///
@@ -14,7 +14,7 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// Where the shapes or types do not fit or the input is empty.
+    /// Fails if the shapes or types do not fit or the input is empty.
     pub fn linear(self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let dims = LinearDims::new(x, weight, bias)?;
         dispatch!(self, linear(x, weight, bias, dims))

@@ -1,8 +1,8 @@
-//! The fronts of the operations, one for each, whatever the back end: they check their arguments,
-//! work out the sizes and hand over to the back end's function of the same name, which may rely on
-//! that.
+//! The front ends of the operations, one for each, shared by all back ends. They check their
+//! arguments, compute the sizes and call the back end's function of the same name, which may rely
+//! on that.
 //!
-//! Not part of the interface that is kept: layers choose the back end by themselves
+//! This module is not part of the stable interface: layers choose the back end themselves
 //! ([`Backend::of`]). It is public so that tests can compare the back ends with each other.
 
 mod backend;

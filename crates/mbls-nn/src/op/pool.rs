@@ -6,28 +6,28 @@ use crate::shape::{Planes, PoolSize, image_dims};
 use candle_core::{Result, Tensor};
 
 impl Backend {
-    /// The maximum of each window; padding counts as minus infinity. Of equal values the first in
+    /// Computes the maximum of each window; padding counts as minus infinity. Of ties, the first in
     /// row-major order gets the gradient; a NaN in the window yields NaN.
     ///
     /// # Shapes
     ///
-    /// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
+    /// `x` `[N, C, L]` or `[N, C, H, W]`; the result has the same shape with the pooled sizes.
     ///
     /// # Errors
     ///
-    /// Where the window does not fit, the padding exceeds half of it, or the input is empty or of
-    /// another rank.
+    /// Fails if the window does not fit, the padding exceeds half of it, or the input is empty or
+    /// has another rank.
     pub fn max_pool<const D: usize>(self, x: &Tensor, size: &PoolSize<D>) -> Result<Tensor> {
         let planes = Planes::sliding(x, size, "max pool")?;
         dispatch!(self, max_pool(x, planes))
     }
 
-    /// As [`max_pool`](Self::max_pool), with the place of each maximum within its plane, row-major,
-    /// as `u32`.
+    /// Same as [`max_pool`](Self::max_pool), with the position of each maximum within its plane,
+    /// row-major, as `u32`.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Same as [`max_pool`](Self::max_pool).
     pub fn max_pool_with_indices<const D: usize>(
         self,
         x: &Tensor,
@@ -37,16 +37,17 @@ impl Backend {
         dispatch!(self, max_pool_with_indices(x, planes))
     }
 
-    /// The maximum over PyTorch's adaptive windows, and its place within the plane, row-major, as
-    /// `u32`.
+    /// Computes the maximum over PyTorch's adaptive windows, and its position within the plane,
+    /// row-major, as `u32`.
     ///
     /// # Shapes
     ///
-    /// `x` `[N, C, L]` or `[N, C, H, W]`; both results the same with `output` as spatial sizes.
+    /// `x` `[N, C, L]` or `[N, C, H, W]`; both results have the same shape with `output` as spatial
+    /// sizes.
     ///
     /// # Errors
     ///
-    /// Where the input is empty or of another rank, or an output size is 0.
+    /// Fails if the input is empty or has another rank, or an output size is 0.
     pub fn adaptive_max_pool_with_indices<const D: usize>(
         self,
         x: &Tensor,
@@ -56,15 +57,16 @@ impl Backend {
         dispatch!(self, max_pool_with_indices(x, planes))
     }
 
-    /// The mean of each window; the divisor counts padding or does not.
+    /// Computes the mean of each window. `count_include_pad` says whether the divisor counts
+    /// padding.
     ///
     /// # Shapes
     ///
-    /// As [`max_pool`](Self::max_pool).
+    /// Same as [`max_pool`](Self::max_pool).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Same as [`max_pool`](Self::max_pool).
     pub fn avg_pool<const D: usize>(
         self,
         x: &Tensor,
@@ -75,15 +77,16 @@ impl Backend {
         dispatch!(self, resample(x, planes))
     }
 
-    /// The mean over PyTorch's adaptive windows.
+    /// Computes the mean over PyTorch's adaptive windows.
     ///
     /// # Shapes
     ///
-    /// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with `output` as spatial sizes.
+    /// `x` `[N, C, L]` or `[N, C, H, W]`; the result has the same shape with `output` as spatial
+    /// sizes.
     ///
     /// # Errors
     ///
-    /// Where the input is empty or of another rank, or an output size is 0.
+    /// Fails if the input is empty or has another rank, or an output size is 0.
     pub fn adaptive_avg_pool<const D: usize>(
         self,
         x: &Tensor,
@@ -93,7 +96,7 @@ impl Backend {
         dispatch!(self, resample(x, planes))
     }
 
-    /// The mean over all positions.
+    /// Computes the mean over all positions.
     ///
     /// # Shapes
     ///
@@ -101,7 +104,7 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// Where the input is empty or has other than four dimensions.
+    /// Fails if the input is empty or does not have four dimensions.
     pub fn global_avg_pool2d(self, x: &Tensor) -> Result<Tensor> {
         image_dims(x, "global average pool")?;
         dispatch!(self, global_avg_pool2d(x))

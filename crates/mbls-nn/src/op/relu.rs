@@ -1,16 +1,16 @@
-//! Rectifier.
+//! Rectified linear unit.
 
 use super::Backend;
 use super::backend::dispatch;
 use candle_core::{Result, Tensor};
 
 impl Backend {
-    /// `max(x, 0)` with derivative 0 at 0; NaN stays NaN. Candle's own `relu` has derivative 1 at
-    /// 0.
+    /// Computes `max(x, 0)` with derivative 0 at 0; NaN stays NaN. Candle's `relu` has derivative 1
+    /// at 0.
     ///
     /// # Errors
     ///
-    /// Where the back end does not take the type.
+    /// Fails if the back end does not support the type.
     pub fn relu(self, x: &Tensor) -> Result<Tensor> {
         dispatch!(self, relu(x))
     }

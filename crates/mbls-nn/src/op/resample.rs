@@ -6,7 +6,7 @@ use crate::shape::{Planes, Taps, spatial};
 use candle_core::{Result, Tensor};
 
 impl Backend {
-    /// Bilinear interpolation to any size.
+    /// Interpolates bilinearly to any size.
     ///
     /// # Shapes
     ///
@@ -14,7 +14,7 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// Where the input is empty or has other than four dimensions, or an output size is 0.
+    /// Fails if the input is empty or does not have four dimensions, or an output size is 0.
     pub fn bilinear2d(self, x: &Tensor, output: [usize; 2], align_corners: bool) -> Result<Tensor> {
         let [height, width] = spatial::<2>(x, "bilinear")?;
         let rows = Taps::linear(height, output[0], align_corners, "bilinear")?;
@@ -23,7 +23,7 @@ impl Backend {
         dispatch!(self, resample(x, planes))
     }
 
-    /// Interpolation to any size by the nearest entry.
+    /// Interpolates to any size by the nearest neighbour.
     ///
     /// # Shapes
     ///
@@ -31,7 +31,7 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// As [`bilinear2d`](Self::bilinear2d).
+    /// Same as [`bilinear2d`](Self::bilinear2d).
     pub fn nearest2d(self, x: &Tensor, output: [usize; 2]) -> Result<Tensor> {
         let [height, width] = spatial::<2>(x, "nearest")?;
         let rows = Taps::nearest(height, output[0], "nearest")?;

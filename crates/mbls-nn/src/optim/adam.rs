@@ -1,4 +1,4 @@
-//! Adam, and AdamW.
+//! Adam and AdamW.
 
 use super::parameters::{Parameters, Trained};
 use super::{Optimizer, at_least_zero, elementwise, gradients, setting, tensors};
@@ -10,17 +10,17 @@ use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Settings of [`Adam`]; by default PyTorch's: 0.9, 0.999, 1e-8, no weight decay.
+/// Settings of [`Adam`]. The defaults are PyTorch's: 0.9, 0.999, 1e-8, no weight decay.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamConfig {
-    /// Share of the mean gradient that is kept.
+    /// Decay rate of the running mean of the gradient.
     pub beta1: f64,
-    /// Share of the mean squared gradient that is kept.
+    /// Decay rate of the running mean of the squared gradient.
     pub beta2: f64,
-    /// Added to the root of the mean squared gradient.
+    /// Added to the square root of the mean squared gradient.
     pub eps: f64,
-    /// Factor of the parameter that is added to its gradient (L2, not decoupled).
+    /// Weight decay: this multiple of the parameter is added to its gradient (L2, not decoupled).
     pub weight_decay: f64,
 }
 
@@ -30,18 +30,18 @@ impl Default for AdamConfig {
     }
 }
 
-/// Settings of [`AdamW`]; by default PyTorch's: 0.9, 0.999, 1e-8, weight decay 0.01.
+/// Settings of [`AdamW`]. The defaults are PyTorch's: 0.9, 0.999, 1e-8, weight decay 0.01.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamWConfig {
-    /// Share of the mean gradient that is kept.
+    /// Decay rate of the running mean of the gradient.
     pub beta1: f64,
-    /// Share of the mean squared gradient that is kept.
+    /// Decay rate of the running mean of the squared gradient.
     pub beta2: f64,
-    /// Added to the root of the mean squared gradient.
+    /// Added to the square root of the mean squared gradient.
     pub eps: f64,
-    /// Share of the parameter that a step at learning rate 1 takes off it, apart from the gradient
-    /// (decoupled).
+    /// Decoupled weight decay: a step at learning rate 1 subtracts this fraction of the parameter,
+    /// independent of the gradient.
     pub weight_decay: f64,
 }
 
@@ -51,15 +51,14 @@ impl Default for AdamWConfig {
     }
 }
 
-/// Adam, as `torch.optim.Adam`: weight decay is added to the gradient.
+/// Adam, as in `torch.optim.Adam`: weight decay is added to the gradient.
 ///
-/// With `d = g + weight_decay p`: `m <- beta1 m + (1 - beta1) d`, `s <- beta2 s + (1 - beta2) d^2`,
-/// and at the parameter's step `t` `p <- p - lr / (1 - beta1^t) m / (sqrt(s / (1 - beta2^t)) +
-/// eps)`.
+/// With `d = g + weight_decay p`: `m <- beta1 m + (1 - beta1) d`, `s <- beta2 s + (1 - beta2) d^2`.
+/// At step `t` of the parameter, `p <- p - lr / (1 - beta1^t) m / (sqrt(s / (1 - beta2^t)) + eps)`.
 ///
-/// The state is `<parameter>.exp_avg` (m), `<parameter>.exp_avg_sq` (s) and the scalar
-/// `<parameter>.step` (t), which counts the steps with a gradient; and `<parameter>.master`, the
-/// `f32` weights of a parameter of half precision.
+/// The state of a parameter is `<parameter>.exp_avg` (m), `<parameter>.exp_avg_sq` (s) and the
+/// scalar `<parameter>.step` (t), which counts the steps with a gradient. A parameter of half
+/// precision also has `<parameter>.master`, its `f32` weights.
 ///
 /// # References
 ///
@@ -84,7 +83,7 @@ pub struct Adam {
     /// Numbers of steps taken, `i64` scalars.
     steps: Vec<Var>,
     config: AdamConfig,
-    /// Whether the decay acts on the parameter itself.
+    /// Whether the weight decay is decoupled.
     decoupled: bool,
 }
 
@@ -93,9 +92,9 @@ struct Factors {
     beta1: f64,
     beta2: f64,
     eps: f64,
-    /// Factor of the parameter that is added to its gradient.
+    /// The multiple of the parameter that is added to its gradient.
     decay: f64,
-    /// What the parameter is multiplied by.
+    /// The factor of the parameter.
     shrink: f64,
     /// `lr / (1 - beta1^t)`.
     step_size: f64,
@@ -112,11 +111,11 @@ impl Factors {
 }
 
 impl Adam {
-    /// An optimizer of these parameters.
+    /// Creates an optimizer of these parameters.
     ///
     /// # Errors
     ///
-    /// Where a beta lies outside `[0, 1)`, another setting is negative or not finite, or a name or
+    /// Fails if a beta is outside `[0, 1)`, another setting is negative or not finite, or a name or
     /// variable occurs twice.
     pub fn new(parameters: impl Into<Parameters>, config: AdamConfig) -> Result<Self> {
         for (field, beta) in [("beta1", config.beta1), ("beta2", config.beta2)] {
@@ -197,10 +196,10 @@ impl Optimizer for Adam {
     }
 }
 
-/// Adam with decoupled weight decay, as `torch.optim.AdamW`.
+/// Adam with decoupled weight decay, as in `torch.optim.AdamW`.
 ///
-/// First `p <- (1 - lr weight_decay) p`, then the step of [`Adam`] without decay, with the same
-/// state.
+/// A step first sets `p <- (1 - lr weight_decay) p`, then applies the step of [`Adam`] without
+/// weight decay, with the same state.
 ///
 /// # References
 ///
@@ -214,7 +213,7 @@ impl Optimizer for Adam {
 /// let config = AdamWConfig { weight_decay: 0.5, ..Default::default() };
 /// let mut adam = AdamW::new(vec![("p".into(), p.clone())], config)?;
 /// adam.step(&p.sum_all()?.backward()?, 0.1)?;
-/// // 5 % less, and then a step of 0.1.
+/// // The decay subtracts 5 %, then the step is 0.1.
 /// assert!((p.to_vec1::<f64>()?[0] - 0.85).abs() < 1e-8);
 /// # Ok::<(), mbls_nn::Error>(())
 /// ```
@@ -222,11 +221,11 @@ impl Optimizer for Adam {
 pub struct AdamW(Adam);
 
 impl AdamW {
-    /// An optimizer of these parameters.
+    /// Creates an optimizer of these parameters.
     ///
     /// # Errors
     ///
-    /// As [`Adam::new`].
+    /// Same as [`Adam::new`].
     pub fn new(parameters: impl Into<Parameters>, config: AdamWConfig) -> Result<Self> {
         let AdamWConfig { beta1, beta2, eps, weight_decay } = config;
         let mut adam = Adam::new(parameters, AdamConfig { beta1, beta2, eps, weight_decay })?;
@@ -251,7 +250,7 @@ impl Optimizer for AdamW {
 
 fn step_elements(p: &Var, m: &Var, s: &Var, g: &Tensor, factors: &Factors) -> Result<()> {
     let &Factors { beta1, beta2, eps, decay, shrink, step_size, root } = factors;
-    // With one division in place of two: they are what takes the time.
+    // One division instead of two, because divisions take most of the time.
     let (step_size, eps) = (step_size * root, eps * root);
     let next = move |p: f64, g: f64, [m, s]: [f64; 2]| {
         let d = g + decay * p;

@@ -8,23 +8,23 @@ use crate::parallel::map;
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, DType, Storage, Tensor, Var};
 
-/// Elements whose squares are summed together; the sums are added in order, so that threads do not
-/// matter.
+/// Number of elements whose squares are summed together. The partial sums are added in order, so
+/// the result does not depend on threads.
 const CHUNK: usize = 1 << 14;
 
-/// Sums of a chunk that are kept beside each other, so that the compiler takes vectors.
+/// Number of independent partial sums within a chunk, so that the compiler vectorises.
 const LANES: usize = 16;
 
 /// Scales all gradients by `min(1, max_norm / (norm + 1e-6))` and returns `norm`, their joint
-/// Euclidean norm before that.
+/// Euclidean norm before scaling.
 ///
-/// As `torch.nn.utils.clip_grad_norm_`, but accumulated in `f64` on the CPU and on CUDA devices. A
-/// norm that is not finite is returned, and the gradients stay as they are: what to do then is the
-/// caller's decision. Parameters without gradient are left out.
+/// Like `torch.nn.utils.clip_grad_norm_`, but accumulated in `f64` on the CPU and on CUDA devices.
+/// If the norm is not finite, the gradients stay unchanged and the norm is returned; the caller
+/// decides what to do. Parameters without gradient are skipped.
 ///
 /// # Errors
 ///
-/// Where `max_norm` is negative or NaN, or a gradient does not fit its parameter.
+/// Fails if `max_norm` is negative or NaN, or a gradient does not fit its parameter.
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -58,12 +58,12 @@ pub fn clip_grad_norm(
 
 /// Clamps every element of every gradient to `[-limit, limit]`.
 ///
-/// As `torch.nn.utils.clip_grad_value_`: NaN stays NaN, parameters without gradient are left out.
+/// Like `torch.nn.utils.clip_grad_value_`: NaN stays NaN, parameters without gradient are skipped.
 ///
 /// # Errors
 ///
-/// Where `limit` is negative or NaN, or a gradient does not fit its parameter; nothing has changed
-/// then.
+/// Fails if `limit` is negative or NaN, or a gradient does not fit its parameter. In these cases
+/// nothing has changed.
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -83,8 +83,8 @@ pub fn clip_grad_value(
     let gradients = super::gradients(parameters.iter().map(|(name, var)| (name, var)), grads, [])?;
     for ((_, var), grad) in parameters.iter().zip(gradients) {
         if let Some(grad) = grad {
-            // `clamp` is generic, and would compile candle's binary operations for all types once
-            // more here.
+            // `clamp` is generic and would compile candle's binary operations for all types again
+            // here.
             let bound = |value: f64| Tensor::new(value, grad.device())?.to_dtype(grad.dtype());
             grads.insert(
                 var,
@@ -95,7 +95,7 @@ pub fn clip_grad_value(
     Ok(())
 }
 
-/// Of all numbers of all gradients, which are contiguous.
+/// Returns the sum of the squares of all elements of all gradients, which are contiguous.
 fn sum_of_squares<'a>(grads: impl Iterator<Item = &'a Tensor>) -> candle_core::Result<f64> {
     #[cfg(feature = "cuda")]
     let grads = {
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn squares_are_summed_whatever_their_number() {
         for n in (0..3 * LANES).chain([CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + LANES + 1]) {
-            // Whole numbers, so that any order of the sum is exact.
+            // Integers, so that any order of the sum is exact.
             let values: Vec<f32> = (0..n).map(|i| (i % 61) as f32 - 30.0).collect();
             let expected: f64 = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
             assert_eq!(sum_of_slice(&values), expected, "{n}");

@@ -1,25 +1,24 @@
-//! Element-wise updates in place: one pass over a parameter, its gradient and the optimizer's state
-//! of it.
+//! Element-wise updates in place: one pass over a parameter, its gradient and its optimizer state.
 
 use crate::parallel::map_tasks_with;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, InplaceOp1, InplaceOp2, Layout, Result, Tensor, Var, bail};
 use std::sync::{Mutex, PoisonError};
 
-/// Elements per task; results do not depend on it.
+/// Number of elements per task; results do not depend on it.
 const CHUNK: usize = 1 << 15;
 
-/// Whether [`update`] can run: `f32` and `f64` on the CPU.
+/// Returns whether [`update`] supports the variable: `f32` or `f64` on the CPU.
 pub(super) fn supports(var: &Var) -> bool {
     var.device().is_cpu() && matches!(var.dtype(), DType::F32 | DType::F64)
 }
 
-/// `s[i] <- next(p[i], g[i], s[i])`, then `p[i] <- step(p[i], g[i], s[i])` with the new, rounded
-/// `s`.
+/// Sets `s[i] <- next(p[i], g[i], s[i])`, then `p[i] <- step(p[i], g[i], s[i])` with the new,
+/// rounded `s`.
 ///
-/// Computed in `f64`; each result is rounded once. The rules own their factors (`move`): what lies
-/// behind a reference would be read again for every element, because the compiler cannot know that
-/// it is not part of the tensors. All tensors are contiguous, of one type and of one size.
+/// Computes in `f64` and rounds each result once. The closures own their factors (`move`): factors
+/// behind a reference would be loaded again for every element, because the compiler cannot know
+/// that they do not alias the tensors. All tensors are contiguous and have the same type and size.
 pub(super) fn update<const N: usize>(
     p: &Var,
     g: &Tensor,
@@ -49,7 +48,7 @@ where
     S: Fn(f64, f64, [f64; N]) -> f64 + Sync,
 {
     fn run<T: Element>(&self, p: &mut [T], g: &[T], state: [&mut [T]; N]) {
-        // Less than two whole tasks are not worth a second thread.
+        // Fewer than two whole tasks are not worth a second thread.
         if p.len() < 2 * CHUNK {
             return self.chunk((p, g, state));
         }
@@ -61,8 +60,8 @@ where
         map_tasks_with(tasks, &|| (), &|(), _, task| self.chunk(task));
     }
 
-    /// The elements of one task, with AVX2 where the processor has it: it rounds as everywhere,
-    /// operation by operation.
+    /// Updates the elements of one task, with AVX2 if the processor has it. The rounding is the
+    /// same as without: operation by operation.
     fn chunk<T: Element>(&self, task: Task<'_, T, N>) {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
@@ -80,7 +79,7 @@ where
 
     #[inline(always)]
     fn elements<T: Element>(&self, (p, g, state): Task<'_, T, N>) {
-        // Slices of one length, known to the compiler as such, become vectors.
+        // The compiler vectorises slices that it knows to have the same length.
         let n = p.len();
         let (g, state) = (&g[..n], state.map(|s| &mut s[..n]));
         for i in 0..n {
@@ -95,11 +94,12 @@ where
     }
 }
 
-/// What runs once the elements of all tensors are available.
+/// The closure that runs once the elements of all tensors are borrowed.
 type Body<'a, T, const N: usize> = dyn Fn(&mut [T], &[T], [&mut [T]; N]) + Sync + 'a;
 
-/// Candle lends one tensor's memory for writing to one operation, so the operations nest: the first
-/// of `rest` lends its elements to the next, the parameter is the innermost.
+/// Borrows all tensors and runs `body`. Candle lends the memory of only one tensor to an operation
+/// for writing, so the operations nest: the first of `rest` passes its elements to the next, and
+/// the parameter is the innermost.
 fn nest<T: Element, const N: usize>(
     p: &Var,
     g: &Tensor,
@@ -170,7 +170,7 @@ impl<T: Element, const N: usize> InplaceOp2 for Innermost<'_, T, N> {
 }
 
 trait Element: Copy + Send + Sync + Into<f64> {
-    /// The nearest number of this type.
+    /// Rounds to the nearest number of this type.
     fn rounded(value: f64) -> Self;
     fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [Self]>;
     fn elements_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [Self]>;

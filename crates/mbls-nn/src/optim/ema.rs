@@ -1,4 +1,4 @@
-//! Averages of the weights over the course of a training.
+//! Averages of the weights during training.
 
 use super::parameters::distinct;
 use super::{elementwise, setting, tensors};
@@ -7,15 +7,15 @@ use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Settings of [`Ema`]; by default PyTorch's: decay 0.999, no warm-up, buffers copied.
+/// Settings of [`Ema`]. The defaults are PyTorch's: decay 0.999, no warm-up, buffers copied.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmaConfig {
-    /// Share of the average that an update keeps, from 0 to 1.
+    /// The fraction of the average that an update keeps, from 0 to 1.
     pub decay: f64,
-    /// Whether the `t`-th update, counted from 0, keeps no more than `(1 + t) / (10 + t)`.
+    /// Whether the decay of the `t`-th update, counted from 0, is at most `(1 + t) / (10 + t)`.
     pub warmup: bool,
-    /// Whether running statistics are averaged too, instead of copied.
+    /// Whether running statistics are averaged instead of copied.
     pub average_buffers: bool,
 }
 
@@ -25,24 +25,25 @@ impl Default for EmaConfig {
     }
 }
 
-/// Exponential moving average of a network's weights, as `torch.optim.swa_utils.AveragedModel` with
-/// `get_ema_multi_avg_fn`.
+/// Exponential moving average of a network's weights, as in `torch.optim.swa_utils.AveragedModel`
+/// with `get_ema_multi_avg_fn`.
 ///
-/// The first update copies the weights; every later one moves the average by `a <- decay a + (1 -
-/// decay) p`. With warm-up the decay of the `t`-th update is `min(decay, (1 + t) / (10 + t))`, the
-/// copy being number 0, so that an average does not carry the first weights along.
+/// The first update copies the weights. Every later one sets `a <- decay a + (1 - decay) p`. With
+/// warm-up the decay of the `t`-th update is `min(decay, (1 + t) / (10 + t))`, where the copy is
+/// number 0, so the average soon forgets the first weights.
 ///
-/// Buffers (running statistics) are copied, as PyTorch does by default: they are averages already.
-/// With `average_buffers` they are averaged like weights, as with PyTorch's `use_buffers` and in
-/// most published code for images (timm). Counts are always copied.
+/// Buffers (running statistics) are copied, as PyTorch does by default, because they are already
+/// averages. With `average_buffers` they are averaged like weights, as with PyTorch's `use_buffers`
+/// and in most published code for images (timm). Counters are always copied.
 ///
-/// Averages of `f64` weights are `f64`, all others `f32`. The bits depend neither on the number of
-/// threads nor on a detour through [`state`](Self::state) and [`load_state`](Self::load_state).
+/// Averages of `f64` weights are `f64`, all others `f32`. The result is bit-identical for any
+/// number of threads, and after saving with [`state`](Self::state) and restoring with
+/// [`load_state`](Self::load_state).
 ///
 /// # References
 ///
 /// Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992; Tarvainen and
-/// Valpola, Mean teachers are better role models, 2017; the warm-up is that of TensorFlow's
+/// Valpola, Mean teachers are better role models, 2017. The warm-up is that of TensorFlow's
 /// `ExponentialMovingAverage`.
 ///
 /// ```
@@ -53,7 +54,7 @@ impl Default for EmaConfig {
 /// let layer = Linear::new(3, 2, store.var_builder().pp("fc"))?;
 /// let mut ema = Ema::new(&store, EmaConfig { decay: 0.5, ..Default::default() })?;
 /// for value in [0f32, 1.0] {
-///     // In place of a step of the optimizer.
+///     // Stands in for an optimizer step.
 ///     store.parameters()[0].1.set(&candle_core::Tensor::full(value, 2, &Device::Cpu)?)?;
 ///     ema.update()?;
 /// }
@@ -76,26 +77,26 @@ struct Entry {
     name: String,
     var: Var,
     average: Var,
-    /// Whether it is averaged; copied otherwise.
+    /// Whether the variable is averaged; otherwise it is copied.
     averaged: bool,
 }
 
 impl Ema {
-    /// An average of the parameters and buffers that `store` has now; until the first update it is
-    /// a copy of them.
+    /// Creates an average of the parameters and buffers that `store` has now; until the first
+    /// update it is a copy of them.
     ///
     /// # Errors
     ///
-    /// Where the decay is not between 0 and 1.
+    /// Fails if the decay is not between 0 and 1.
     pub fn new(store: &ParamStore, config: EmaConfig) -> Result<Self> {
         Self::of(store.parameters(), store.buffers(), config)
     }
 
-    /// An average of these variables.
+    /// Creates an average of these variables.
     ///
     /// # Errors
     ///
-    /// Where the decay is not between 0 and 1, or a name or variable occurs twice.
+    /// Fails if the decay is not between 0 and 1, or a name or variable occurs twice.
     pub fn of(
         parameters: Vec<(String, Var)>,
         buffers: Vec<(String, Var)>,
@@ -115,11 +116,11 @@ impl Ema {
         Ok(Self { entries, updates: Var::new(0i64, &Device::Cpu)?, config })
     }
 
-    /// Takes the present weights into the average: to be called after each step of the optimizer.
+    /// Updates the average with the current weights. Call it after each optimizer step.
     ///
     /// # Errors
     ///
-    /// Only where candle reports one.
+    /// Errors of candle only.
     pub fn update(&mut self) -> Result<()> {
         let t = self.updates.to_scalar::<i64>()?;
         let decay = if self.config.warmup {
@@ -147,9 +148,10 @@ impl Ema {
         Ok(self.updates.set(&Tensor::new(t.saturating_add(1), &Device::Cpu)?)?)
     }
 
-    /// The averages by the names of parameters and buffers: what [`ParamStore::load_state`] takes.
+    /// Returns the averages by the names of parameters and buffers, in the form that
+    /// [`ParamStore::load_state`] accepts.
     ///
-    /// The tensors share this object's memory; [`Tensor::copy`] them to keep the present values.
+    /// The tensors share this object's memory; [`Tensor::copy`] them to keep the current values.
     pub fn averages(&self) -> BTreeMap<String, Tensor> {
         self.entries
             .iter()
@@ -157,12 +159,12 @@ impl Ema {
             .collect()
     }
 
-    /// Puts the averages into the network, for evaluation, until the result is dropped or
-    /// [swapped out](SwappedIn::swap_out).
+    /// Replaces the network's weights with the averages, for evaluation, until the result is
+    /// dropped or [swapped out](SwappedIn::swap_out).
     ///
     /// # Errors
     ///
-    /// Only where candle reports one; the weights are in place then.
+    /// Errors of candle only; the weights are then in place.
     pub fn swap_in(&mut self) -> Result<SwappedIn<'_>> {
         let kept = self
             .entries
@@ -175,10 +177,10 @@ impl Ema {
         Ok(swapped)
     }
 
-    /// What the next update depends on besides the weights: `module.<parameter>` and `n_averaged`,
-    /// PyTorch's names.
+    /// Returns the state that the next update depends on besides the weights: `module.<parameter>`
+    /// and `n_averaged`, PyTorch's names.
     ///
-    /// The tensors share this object's memory; [`Tensor::copy`] them to keep the present values.
+    /// The tensors share this object's memory; [`Tensor::copy`] them to keep the current values.
     pub fn state(&self) -> BTreeMap<String, Tensor> {
         tensors(self.slots())
     }
@@ -188,7 +190,7 @@ impl Ema {
     /// # Errors
     ///
     /// [`Error::State`](crate::Error::State) lists what does not fit, as for an
-    /// [`Optimizer`](super::Optimizer::load_state); nothing has changed then.
+    /// [`Optimizer`](super::Optimizer::load_state). In this case nothing has changed.
     pub fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         state::restore("the state of the average", &self.slots(), state, Fit::Strict).map(drop)
     }
@@ -200,25 +202,25 @@ impl Ema {
     }
 }
 
-/// `decay a + (1 - decay) p`, in the form of PyTorch's `lerp`: exact at either end.
+/// Computes `decay a + (1 - decay) p` in the form of PyTorch's `lerp`, which is exact at both ends.
 fn mean(a: f64, p: f64, decay: f64) -> f64 {
     let share = 1.0 - decay;
     if share < 0.5 { a + share * (p - a) } else { p - (p - a) * (1.0 - share) }
 }
 
-/// A network that carries averages; its own weights come back, to the bit, when this is dropped.
+/// A network that carries averages. Dropping this value restores the weights bit-identically.
 #[derive(Debug)]
-#[must_use = "the weights come back at once where this is dropped"]
+#[must_use = "dropping this restores the weights immediately"]
 pub struct SwappedIn<'a> {
     kept: Vec<(&'a Var, Tensor)>,
 }
 
 impl SwappedIn<'_> {
-    /// Puts the weights back.
+    /// Restores the weights.
     ///
     /// # Errors
     ///
-    /// Only where candle reports one.
+    /// Errors of candle only.
     pub fn swap_out(mut self) -> Result<()> {
         Ok(std::mem::take(&mut self.kept)
             .into_iter()
@@ -229,7 +231,7 @@ impl SwappedIn<'_> {
 impl Drop for SwappedIn<'_> {
     fn drop(&mut self) {
         for (var, value) in &self.kept {
-            // There is nobody to report to; `swap_out` is for those who want to know.
+            // `drop` cannot report an error; `swap_out` can.
             let _ = var.set(value);
         }
     }

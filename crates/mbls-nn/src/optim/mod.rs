@@ -25,14 +25,15 @@ use parameters::gradients;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Moves parameters along their gradients.
+/// Updates parameters along their gradients.
 ///
-/// A parameter of half precision (`bf16`, `f16`) is stepped in `f32`: the optimizer keeps it and
-/// the state in that type and rounds after each step, so that small steps add up. Where somebody
-/// else has set the parameter since, that value counts.
+/// A parameter of half precision (`bf16`, `f16`) is updated in `f32`: the optimizer keeps the
+/// parameter and the state in `f32` and rounds after each step, so small steps accumulate. If the
+/// parameter was set from elsewhere since the last step, the optimizer continues from that value.
 ///
-/// After [`load_state`](Self::load_state) of a [`state`](Self::state), the steps that follow are
-/// bit-identical to those of an uninterrupted run. A state is kept like any other tensors by name:
+/// After [`load_state`](Self::load_state) with a saved [`state`](Self::state), the following steps
+/// are bit-identical to those of an uninterrupted run. A state is saved like any other tensors by
+/// name:
 ///
 /// ```no_run
 /// use candle_core::{DType, Device};
@@ -47,32 +48,32 @@ use std::collections::BTreeMap;
 /// # Ok::<(), mbls_nn::Error>(())
 /// ```
 pub trait Optimizer: Send {
-    /// One update with this learning rate. A parameter without gradient stays as it is, as in
-    /// PyTorch.
+    /// Performs one update with this learning rate. A parameter without gradient stays unchanged,
+    /// as in PyTorch.
     ///
     /// # Errors
     ///
-    /// Where the learning rate is not a finite number of at least 0, or a gradient's shape, type or
-    /// device is not its parameter's; nothing has changed then.
+    /// Fails if the learning rate is negative or not finite, or if a gradient's shape, type or
+    /// device differs from its parameter's. In these cases nothing has changed.
     fn step(&mut self, grads: &GradStore, learning_rate: f64) -> Result<()>;
 
-    /// What the next step depends on besides parameters and gradients, by `<parameter>.<PyTorch's
-    /// name>`.
+    /// Returns the state that the next step depends on besides parameters and gradients, by
+    /// `<parameter>.<PyTorch's name>`.
     ///
-    /// The tensors share the optimizer's memory; [`Tensor::copy`] them to keep the present values.
+    /// The tensors share the optimizer's memory; [`Tensor::copy`] them to keep the current values.
     fn state(&self) -> BTreeMap<String, Tensor>;
 
-    /// Restores a state, converted to the types of this optimizer's own.
+    /// Restores a state, converted to the types of this optimizer's state.
     ///
     /// # Errors
     ///
     /// [`Error::State`] lists names that are missing, unexpected or of another shape, integers in
-    /// place of floating-point numbers, and counts that are not whole numbers of at least 0;
-    /// nothing has changed then.
+    /// place of floating-point numbers, and counts that are not non-negative integers. In these
+    /// cases nothing has changed.
     fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()>;
 }
 
-/// An optimizer and its settings, as a recipe file states them.
+/// An optimizer and its settings, as written in a recipe file.
 ///
 /// ```
 /// use mbls_nn::{OptimizerConfig, SgdConfig};
@@ -95,11 +96,11 @@ pub enum OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    /// The optimizer of these parameters.
+    /// Creates the optimizer of these parameters.
     ///
     /// # Errors
     ///
-    /// Where a setting is out of range or a name or variable occurs twice.
+    /// Fails if a setting is out of range or a name or variable occurs twice.
     pub fn build(&self, parameters: impl Into<Parameters>) -> Result<Box<dyn Optimizer>> {
         Ok(match *self {
             Self::Sgd(config) => Box::new(Sgd::new(parameters, config)?),
@@ -117,7 +118,7 @@ fn at_least_zero(field: &'static str, value: f64) -> Result<()> {
     setting(field, value, value.is_finite() && value >= 0.0, "a finite number of at least 0")
 }
 
-/// The tensors of these variables.
+/// Returns the tensors of these variables.
 fn tensors(slots: Vec<(String, &Var)>) -> BTreeMap<String, Tensor> {
     slots.into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
 }

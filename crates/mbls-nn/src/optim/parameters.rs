@@ -1,4 +1,4 @@
-//! What an optimizer trains, and which parameters it treats differently from the rest.
+//! The parameters that an optimizer trains, and parameter groups with different settings.
 
 use super::at_least_zero;
 #[cfg(feature = "cuda")]
@@ -8,15 +8,15 @@ use candle_core::{DType, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// Parameters with a learning rate or a weight decay of their own, as a recipe file states them.
+/// Parameters with their own learning rate or weight decay, as written in a recipe file.
 ///
-/// A parameter belongs to the group if it meets every condition given. What the group leaves open
-/// stays the optimizer's.
+/// A parameter belongs to the group if it meets every given condition. Settings that the group
+/// omits are those of the optimizer.
 ///
 /// ```
 /// use mbls_nn::ParamGroup;
 ///
-/// // No decay on biases and on the weights of normalisation layers, and a head that learns ten times as fast.
+/// // No decay for biases and normalisation weights; the head has ten times the learning rate.
 /// let json = r#"[{"max_dims": 1, "weight_decay": 0}, {"prefix": "fc.", "learning_rate_factor": 10}]"#;
 /// let groups: Vec<ParamGroup> = serde_json::from_str(json)?;
 /// assert_eq!(groups[0], ParamGroup { max_dims: Some(1), weight_decay: Some(0.0), ..Default::default() });
@@ -25,31 +25,31 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ParamGroup {
-    /// Condition: how the name begins, character by character (`"fc."`, because `"fc"` is also the
-    /// beginning of `fc2.weight`).
+    /// Condition: a prefix of the name, character by character (`"fc."`, because `"fc"` is also a
+    /// prefix of `fc2.weight`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// Condition: how the name ends.
+    /// Condition: a suffix of the name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suffix: Option<String>,
-    /// Condition: at most this many dimensions; 1 takes biases and the weights of normalisation
+    /// Condition: at most this many dimensions; 1 selects biases and the weights of normalisation
     /// layers whatever their names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_dims: Option<usize>,
     /// Setting: multiplies the learning rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate_factor: Option<f64>,
-    /// Setting: takes the place of the optimizer's weight decay.
+    /// Setting: replaces the optimizer's weight decay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
 }
 
 impl ParamGroup {
-    /// Checks the fields, before there is anything to train.
+    /// Checks the fields, before the parameters are known.
     ///
     /// # Errors
     ///
-    /// [`Error::Group`] where there is no condition or no setting, or a setting is negative or not
+    /// [`Error::Group`] if there is no condition or no setting, or a setting is negative or not
     /// finite.
     pub fn validate(&self) -> Result<()> {
         if self.prefix.is_none() && self.suffix.is_none() && self.max_dims.is_none() {
@@ -95,13 +95,14 @@ impl ParamGroup {
     }
 }
 
-/// What an optimizer trains: variables by name, each with the settings of the groups it is in.
+/// The parameters that an optimizer trains: variables by name, each with the settings of its
+/// groups.
 ///
-/// A plain list of names and variables becomes one without groups.
+/// A plain list of names and variables converts to one without groups.
 ///
-/// A parameter in no group is trained as the optimizer is set. A parameter may be in several groups
-/// as long as no two of them set the same thing: a bias of the head can take its decay from one
-/// group and its rate from another.
+/// A parameter in no group is trained with the optimizer's settings. A parameter may be in several
+/// groups as long as no two of them set the same thing: a bias of the head can get its decay from
+/// one group and its learning rate from another.
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -142,9 +143,9 @@ impl Parameters {
     ///
     /// # Errors
     ///
-    /// [`Error::Group`] where a group has no condition, no setting or no member, where a setting is
-    /// negative or not finite, or where another group has already set the same thing for one of
-    /// its members.
+    /// [`Error::Group`] if a group has no condition, no setting or no member, if a setting is
+    /// negative or not finite, or if another group has already set the same thing for one of its
+    /// members.
     pub fn with_groups(mut self, groups: &[ParamGroup]) -> Result<Self> {
         for group in groups {
             group.validate()?;
@@ -153,12 +154,12 @@ impl Parameters {
         Ok(self)
     }
 
-    /// Adds a group of those parameters that meet the group's conditions, if it has any, and
-    /// `selects` as well.
+    /// Adds a group of the parameters that meet the group's conditions, if it has any, and that
+    /// `selects` accepts.
     ///
     /// # Errors
     ///
-    /// As [`with_groups`](Self::with_groups), except that the group needs no condition of its own.
+    /// Same as [`with_groups`](Self::with_groups), except that the group needs no condition.
     pub fn with_group_where(
         mut self,
         group: &ParamGroup,
@@ -200,7 +201,7 @@ impl Parameters {
         }
     }
 
-    /// The names for an error, the first few of many.
+    /// Returns the names for an error message, only the first few of many.
     fn names(&self) -> String {
         const SHOWN: usize = 12;
         let mut names: Vec<&str> =
@@ -212,8 +213,8 @@ impl Parameters {
         names.join(", ")
     }
 
-    /// What is to be trained, ready to be stepped; `weight_decay` holds where no group says
-    /// otherwise.
+    /// Returns the parameters, ready for training; `weight_decay` applies unless a group sets
+    /// another one.
     pub(super) fn trained(self, weight_decay: f64) -> Result<Vec<Trained>> {
         distinct(self.0.iter().map(|parameter| (&parameter.name, &parameter.var)))?;
         self.0.into_iter().map(|parameter| Trained::new(parameter, weight_decay)).collect()
@@ -246,12 +247,12 @@ pub(super) fn distinct<'a>(
     Ok(())
 }
 
-/// A parameter as an optimizer steps it.
+/// A parameter with the settings and state for its updates.
 #[derive(Debug)]
 pub(super) struct Trained {
     pub(super) name: String,
     pub(super) var: Var,
-    /// The parameter in `f32`, where its own type is too coarse for small steps to add up.
+    /// The parameter in `f32`, if its own type is too coarse for small steps to accumulate.
     master: Option<Var>,
     pub(super) learning_rate_factor: f64,
     pub(super) weight_decay: f64,
@@ -273,7 +274,8 @@ impl Trained {
         })
     }
 
-    /// Zeros like what is stepped.
+    /// Returns zeros with the shape, type and device of the updated variable: the master weights if
+    /// there are any.
     pub(super) fn zeros(&self) -> Result<Var> {
         let like = self.master.as_ref().unwrap_or(&self.var);
         Ok(Var::zeros(like.shape(), like.dtype(), like.device())?)
@@ -284,12 +286,12 @@ impl Trained {
         self.master.as_ref().map(|master| (format!("{}.master", self.name), master))
     }
 
-    /// The variables that a step writes, besides the optimizer's own.
+    /// The variables that a step writes, besides the optimizer's state.
     pub(super) fn vars(&self) -> impl Iterator<Item = &Var> {
         std::iter::once(&self.var).chain(&self.master)
     }
 
-    /// One step on a CUDA device, by one kernel.
+    /// Performs one step on a CUDA device, with one kernel.
     #[cfg(feature = "cuda")]
     pub(super) fn update_on_cuda<R: cuda::Rule>(
         &self,
@@ -301,15 +303,15 @@ impl Trained {
         Ok(cuda::update(&self.var, g, [self.master.as_ref(), first, second], rule)?)
     }
 
-    /// Calls `step` with what is to be stepped and the gradient in its type.
+    /// Calls `step` with the variable to update and the gradient in its type.
     pub(super) fn update(
         &self,
         g: &Tensor,
         step: impl FnOnce(&Var, &Tensor) -> Result<()>,
     ) -> Result<()> {
         let Some(master) = &self.master else { return step(&self.var, g) };
-        // Where somebody set the parameter meanwhile (from a file, say), the master weights restart
-        // from it.
+        // Elements that were set from elsewhere since the last step (from a file, say) restart the
+        // master weights.
         let old = master.as_detached_tensor();
         let unchanged = old.to_dtype(self.var.dtype())?.eq(self.var.as_tensor())?;
         master.set(
@@ -320,8 +322,8 @@ impl Trained {
     }
 }
 
-/// The gradients of what is trained, `None` where there is none; none of them lies in the memory
-/// that a step writes.
+/// Returns the gradients of the parameters, `None` for parameters without one. No gradient shares
+/// memory with a variable that a step writes.
 pub(super) fn gradients<'a>(
     parameters: impl IntoIterator<Item = (&'a String, &'a Var)>,
     grads: &candle_core::backprop::GradStore,
@@ -349,7 +351,7 @@ pub(super) fn gradients<'a>(
     parameters.into_iter().map(one).collect()
 }
 
-/// Where a tensor's storage lies: the same for all that share it.
+/// Returns the address of a tensor's storage, the same for all tensors that share it.
 fn address(tensor: &Tensor) -> usize {
     let (storage, _) = tensor.storage_and_layout();
     std::ptr::from_ref(&*storage).addr()

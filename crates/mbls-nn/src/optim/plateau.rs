@@ -1,10 +1,10 @@
-//! A learning rate that falls where training no longer helps.
+//! A learning rate that is reduced when training stops improving.
 
 use super::{at_least_zero, setting};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
-/// Whether a metric is to fall or to rise.
+/// Whether lower or higher values of a metric are better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlateauMode {
@@ -15,42 +15,41 @@ pub enum PlateauMode {
     Max,
 }
 
-/// What a threshold is measured in.
+/// The unit of a threshold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ThresholdMode {
-    /// The best value so far: better is below `best (1 - threshold)`, or above `best (1 +
-    /// threshold)`.
+    /// Relative to the best value so far: better is below `best (1 - threshold)`, or above
+    /// `best (1 + threshold)`.
     #[default]
     #[serde(rename = "rel")]
     Relative,
-    /// The metric's own unit: better is below `best - threshold`, or above `best + threshold`.
+    /// The unit of the metric: better is below `best - threshold`, or above `best + threshold`.
     #[serde(rename = "abs")]
     Absolute,
 }
 
-/// Settings of [`Schedule::ReduceOnPlateau`](super::Schedule::ReduceOnPlateau); by default
+/// Settings of [`Schedule::ReduceOnPlateau`](super::Schedule::ReduceOnPlateau). The defaults are
 /// PyTorch's.
 ///
-/// As `torch.optim.lr_scheduler.ReduceLROnPlateau`: a metric that is NaN is not better than any
-/// other.
+/// Behaves like `torch.optim.lr_scheduler.ReduceLROnPlateau`: a NaN metric is not an improvement.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReduceOnPlateau {
-    /// What is better: `min` (default) or `max`.
+    /// Which values are better: `min` (default, lower) or `max` (higher).
     pub mode: PlateauMode,
-    /// What each reduction multiplies the rate by: at least 0, below 1; default 0.1.
+    /// The factor of each reduction: at least 0, below 1; default 0.1.
     pub factor: f64,
-    /// Number of epochs in a row that may pass without a better metric; default 10.
+    /// Number of consecutive epochs that may pass without an improvement; default 10.
     pub patience: usize,
-    /// By how much a metric must be better to count; default 1e-4.
+    /// The smallest change that counts as an improvement; default 1e-4.
     pub threshold: f64,
-    /// What the threshold is measured in: `rel` (default) or `abs`.
+    /// The unit of the threshold: `rel` (default) or `abs`.
     pub threshold_mode: ThresholdMode,
     /// Number of epochs after a reduction that do not count against the patience; default 0.
     pub cooldown: usize,
     /// The lowest rate; default 0.
     pub minimum: f64,
-    /// A reduction by no more than this is left out; default 1e-8.
+    /// A reduction by no more than this is skipped; default 1e-8.
     pub eps: f64,
 }
 
@@ -82,7 +81,7 @@ impl ReduceOnPlateau {
         at_least_zero("eps", self.eps)
     }
 
-    /// The rate after epochs with these metrics.
+    /// Returns the learning rate after epochs with these metrics.
     pub(super) fn learning_rate(&self, base: f64, metrics: &[f64]) -> f64 {
         let mut rate = base;
         let mut best = match self.mode {

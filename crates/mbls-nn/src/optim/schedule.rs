@@ -4,9 +4,9 @@ use super::{ReduceOnPlateau, at_least_zero, setting};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The learning rate as a function of the epoch, and of what was measured after the epochs before.
+/// The learning rate as a function of the epoch and of the metrics of earlier epochs.
 ///
-/// A schedule has no state: a run that goes on from a checkpoint needs the epoch and, where the
+/// A schedule has no state. A run that resumes from a checkpoint needs the epoch and, if the
 /// schedule [follows a metric](Self::follows_metric), the metrics so far.
 ///
 /// ```
@@ -19,50 +19,51 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
-    /// Always the base rate.
+    /// The constant base rate.
     #[default]
     Constant,
-    /// `base gamma^k`, `k` being `epoch / size` rounded down.
+    /// `base gamma^k`, where `k` is `epoch / size` rounded down.
     Step {
         /// Number of epochs at each rate.
         size: usize,
-        /// What each step multiplies the rate by.
+        /// The factor of each step.
         gamma: f64,
     },
-    /// `base gamma^k`, `k` being the number of milestones reached.
+    /// `base gamma^k`, where `k` is the number of milestones reached.
     MultiStep {
-        /// The first epochs of a lower rate, counted from 0.
+        /// The first epoch of each lower rate, counted from 0.
         milestones: Vec<usize>,
-        /// What each milestone multiplies the rate by.
+        /// The factor of each milestone.
         gamma: f64,
     },
-    /// `minimum + (base - minimum) (1 + cos(pi epoch / epochs)) / 2`, and the minimum from then on.
+    /// `minimum + (base - minimum) (1 + cos(pi epoch / epochs)) / 2`, and the minimum from epoch
+    /// `epochs` on.
     ///
     /// Loshchilov and Hutter, SGDR, 2017, without restarts; the closed form of PyTorch's
     /// `CosineAnnealingLR`.
     Cosine {
         /// The epoch at which the minimum is reached.
         epochs: usize,
-        /// The last rate.
+        /// The final learning rate.
         minimum: f64,
     },
-    /// From `start base` linearly to `base` within `epochs`, and then another schedule, whose
-    /// epochs are counted from there.
+    /// Increases linearly from `start base` to `base` within `epochs`, followed by another
+    /// schedule, whose epochs are counted from there.
     ///
-    /// PyTorch's `SequentialLR` of `LinearLR` and the other.
+    /// Equivalent to PyTorch's `SequentialLR` of `LinearLR` and the other schedule.
     Warmup {
         /// The epoch at which the base rate is reached.
         epochs: usize,
-        /// Share of the base rate to start with.
+        /// The fraction of the base rate to start with.
         start: f64,
-        /// What follows.
+        /// The schedule after the warm-up.
         then: Box<Schedule>,
     },
-    /// The base rate, multiplied by `factor` whenever the metric has not become better for more
-    /// than `patience` epochs.
+    /// The base rate, multiplied by `factor` whenever the metric has not improved for more than
+    /// `patience` epochs.
     ///
-    /// PyTorch's `ReduceLROnPlateau`. Within a [`Warmup`](Self::Warmup), the metrics of its epochs
-    /// do not count.
+    /// Equivalent to PyTorch's `ReduceLROnPlateau`. After a [`Warmup`](Self::Warmup), the metrics
+    /// of the warm-up epochs do not count.
     ReduceOnPlateau(ReduceOnPlateau),
 }
 
@@ -71,9 +72,9 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// Where `gamma` is not a positive finite number, `size` or the `epochs` of a cosine are 0,
-    /// `minimum`, `start`, `threshold` or `eps` is negative or not finite, or `factor` is not
-    /// at least 0 and less than 1.
+    /// Fails if `gamma` is not a positive finite number, `size` or the `epochs` of a cosine are 0,
+    /// `minimum`, `start`, `threshold` or `eps` is negative or not finite, or `factor` is not at
+    /// least 0 and less than 1.
     pub fn validate(&self) -> Result<()> {
         match *self {
             Self::Constant => Ok(()),
@@ -95,7 +96,7 @@ impl Schedule {
         }
     }
 
-    /// Whether the rate depends on the metrics of the epochs before.
+    /// Returns whether the learning rate depends on the metrics of earlier epochs.
     pub fn follows_metric(&self) -> bool {
         match self {
             Self::ReduceOnPlateau(_) => true,
@@ -106,9 +107,10 @@ impl Schedule {
         }
     }
 
-    /// The rate during `epoch`, counted from 0; `metrics` are those of the epochs before, in order.
+    /// Returns the learning rate of `epoch`, counted from 0. `metrics` are those of the earlier
+    /// epochs, in order.
     ///
-    /// They matter only where the schedule [follows a metric](Self::follows_metric).
+    /// The metrics matter only if the schedule [follows a metric](Self::follows_metric).
     ///
     /// ```
     /// use mbls_nn::{ReduceOnPlateau, Schedule};
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_and_warmup_are_those_of_pytorch() {
+    fn steps_and_warmup_agree_with_pytorch() {
         let step = Schedule::Step { size: 3, gamma: 0.5 };
         let warm = Schedule::Warmup { epochs: 4, start: 0.25, then: Box::new(step.clone()) };
         // StepLR(3, 0.5), and SequentialLR of LinearLR(0.25, 1, 4) and it, torch 2.15.0.

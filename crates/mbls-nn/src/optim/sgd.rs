@@ -14,30 +14,30 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SgdConfig {
-    /// Share of the previous step that is kept.
+    /// The fraction of the previous step that is kept.
     pub momentum: f64,
-    /// Share of the gradient that does not enter the momentum.
+    /// The fraction of the gradient that is left out of the momentum.
     pub dampening: f64,
-    /// Factor of the parameter that is added to its gradient (L2).
+    /// L2 weight decay: this multiple of the parameter is added to its gradient.
     pub weight_decay: f64,
-    /// Whether to step from where the momentum leads.
+    /// Whether to use Nesterov momentum.
     pub nesterov: bool,
 }
 
-/// Stochastic gradient descent with momentum, as `torch.optim.SGD`.
+/// Stochastic gradient descent with momentum, as in `torch.optim.SGD`.
 ///
 /// With `d = g + weight_decay p`: `v <- momentum v + (1 - dampening) d`, then `p <- p - lr v`, or
-/// `p <- p - lr (d + momentum v)` with Nesterov's momentum; `p <- p - lr d` without momentum. As in
-/// PyTorch, the first `v` is `d`, dampening or not.
+/// `p <- p - lr (d + momentum v)` with Nesterov momentum; `p <- p - lr d` without momentum. As in
+/// PyTorch, the first `v` is `d`, with or without dampening.
 ///
-/// The state is `<parameter>.momentum_buffer`, nothing without momentum; with dampening also
-/// `<parameter>.step`, the number of steps taken; and `<parameter>.master`, the `f32` weights of a
-/// parameter of half precision.
+/// The state of a parameter is `<parameter>.momentum_buffer`, or nothing without momentum. With
+/// dampening it also has `<parameter>.step`, the number of steps taken. A parameter of half
+/// precision has `<parameter>.master`, its `f32` weights.
 ///
 /// # References
 ///
 /// Sutskever et al., On the importance of initialization and momentum in deep learning, 2013, in
-/// PyTorch's form, where the learning rate multiplies the momentum too.
+/// PyTorch's form, where the learning rate also multiplies the momentum.
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -57,8 +57,8 @@ pub struct Sgd {
     parameters: Vec<Trained>,
     /// One per parameter; empty without momentum.
     momentum: Vec<Var>,
-    /// Numbers of steps taken, `i64` scalars; empty without dampening, which the first step alone
-    /// is free of.
+    /// Numbers of steps taken, `i64` scalars; empty without dampening. They are needed because
+    /// dampening does not apply to the first step.
     steps: Vec<Var>,
     config: SgdConfig,
 }
@@ -67,7 +67,7 @@ pub struct Sgd {
 struct Factors {
     learning_rate: f64,
     momentum: f64,
-    /// Share of the gradient that enters the momentum.
+    /// The fraction of the gradient that enters the momentum.
     share: f64,
     weight_decay: f64,
     nesterov: bool,
@@ -82,18 +82,18 @@ impl Factors {
 }
 
 impl Sgd {
-    /// An optimizer of these parameters.
+    /// Creates an optimizer of these parameters.
     ///
     /// # Errors
     ///
-    /// Where a setting is negative or not finite, Nesterov's momentum is wanted without momentum or
-    /// with dampening, or a name or variable occurs twice.
+    /// Fails if a setting is negative or not finite, if Nesterov momentum is enabled without
+    /// momentum or with dampening, or if a name or variable occurs twice.
     pub fn new(parameters: impl Into<Parameters>, config: SgdConfig) -> Result<Self> {
         at_least_zero("momentum", config.momentum)?;
         at_least_zero("dampening", config.dampening)?;
         at_least_zero("weight_decay", config.weight_decay)?;
         if config.nesterov && (config.momentum == 0.0 || config.dampening != 0.0) {
-            let expected = "false where momentum is 0 or dampening is not";
+            let expected = "false if momentum is 0 or dampening is not 0";
             return Err(Error::Setting { name: "nesterov", value: "true".into(), expected });
         }
         let parameters = parameters.into().trained(config.weight_decay)?;

@@ -1,4 +1,4 @@
-//! Batch normalisation composed from mean and variance.
+//! Batch normalisation composed of mean and variance.
 
 use super::relu::relu;
 use crate::shape::{BatchNormEpilogue, BatchNormOutput, Statistics};
@@ -39,7 +39,7 @@ pub(crate) fn batch_norm(
     Ok(BatchNormOutput { output, mean: mean?, variance: variance? })
 }
 
-/// `[N, C, ..]` as `[N, C, plane]`.
+/// Reshapes `[N, C, ..]` to `[N, C, plane]`.
 fn planes(x: &Tensor) -> Result<Tensor> {
     x.reshape((x.dim(0)?, x.dim(1)?, ()))
 }

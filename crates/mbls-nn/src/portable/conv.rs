@@ -1,4 +1,4 @@
-//! Convolution as one matrix product over gathered windows.
+//! Convolution as one matrix product of gathered windows.
 
 use crate::shape::ConvDims;
 use candle_core::{Result, Tensor};

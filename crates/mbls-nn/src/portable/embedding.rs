@@ -1,4 +1,4 @@
-//! Rows of a table by index.
+//! Table look-up by index.
 
 use crate::shape::Lookup;
 use candle_core::{Result, Tensor};

@@ -1,4 +1,4 @@
-//! The recurrence of gated units, step by step.
+//! The recurrence of gated recurrent units, step by step.
 
 use crate::shape::GruDims;
 use candle_core::{Result, Tensor};

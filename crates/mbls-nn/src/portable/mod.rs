@@ -1,7 +1,8 @@
-//! The back end that is composed of candle's operations, for every device and floating-point type.
+//! The portable back end, composed of candle's operations, for every device and floating-point
+//! type.
 //!
-//! Only operations whose gradients are right are used, so that candle differentiates the whole. The
-//! other back ends are tested against this one.
+//! It only uses operations with correct gradients, so candle can differentiate all of it. The other
+//! back ends are tested against this one.
 
 mod batch_norm;
 mod conv;

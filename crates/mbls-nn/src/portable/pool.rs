@@ -1,4 +1,4 @@
-//! Pooling as a loop over the window's offsets.
+//! Pooling as a loop over the offsets of the window.
 
 use crate::shape::{Planes, Spans, output_shape};
 use candle_core::{Result, Tensor};
@@ -16,8 +16,7 @@ pub(crate) fn max_pool_with_indices(x: &Tensor, p: Planes<Spans>) -> Result<(Ten
     let (rows, columns) = (p.rows.output(), p.columns.output());
     let planes = x.reshape((n, c, p.rows.input, p.columns.input))?;
     let mut best: Option<(Tensor, Tensor)> = None;
-    // A shorter span sees its last entry again, which changes neither a first maximum nor a last
-    // NaN.
+    // A shorter span repeats its last entry, which changes neither a first maximum nor a last NaN.
     for i in 0..p.rows.longest() {
         let row = p.rows.entry(i);
         let band = planes.index_select(&Tensor::new(row.as_slice(), x.device())?, 2)?;
@@ -34,7 +33,7 @@ pub(crate) fn max_pool_with_indices(x: &Tensor, p: Planes<Spans>) -> Result<(Ten
             best = Some(match best {
                 None => (new, at),
                 Some((best, place)) => {
-                    // At most one of the two is 1: nothing compares with NaN.
+                    // At most one of the two is 1, because comparisons with NaN are false.
                     let better = (new.gt(&best)? + new.ne(&new)?)?;
                     (better.where_cond(&new, &best)?, better.where_cond(&at, &place)?)
                 }

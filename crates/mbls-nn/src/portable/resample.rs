@@ -12,8 +12,8 @@ pub(crate) fn resample(x: &Tensor, p: Planes<Taps>) -> Result<Tensor> {
 }
 
 fn along(x: &Tensor, dim: usize, axis: &Taps) -> Result<Tensor> {
-    // Where a position has fewer taps than others it sees a zero behind the last entry, not an
-    // entry that may be NaN.
+    // A position with fewer taps than others reads a zero after the last entry, not an entry that
+    // may be NaN.
     let x = x.pad_with_zeros(dim, 0, 1)?;
     let mut shape = [1; 4];
     shape[dim] = axis.output();

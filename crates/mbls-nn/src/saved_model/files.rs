@@ -1,4 +1,4 @@
-//! The files of a model.
+//! The files of a saved model.
 
 use crate::Result;
 use candle_core::{Device, Tensor};
@@ -12,28 +12,28 @@ use std::path::{Path, PathBuf};
 
 /// The version of the files that this program writes, and the only one that it reads.
 pub const SCHEMA: u32 = 2;
-/// The name of the file of settings.
+/// The name of the settings file.
 pub const SETTINGS_FILE: &str = "classifier.json";
-/// The name of the file of tensors.
+/// The name of the tensors file.
 pub const TENSORS_FILE: &str = "classifier.safetensors";
 
-/// The largest file of settings that is read; a vocabulary of a million words takes 20 MiB.
+/// The maximum size of a settings file; a vocabulary of a million words takes 20 MiB.
 const MAX_SETTINGS_BYTES: u64 = 256 << 20;
 
-/// What a saved model is besides its tensors.
+/// The settings of a saved model: everything but its tensors.
 pub trait ModelSettings: Serialize + DeserializeOwned {
-    /// What kind of model it is, such as `image-classifier`.
+    /// The kind of model, such as `image-classifier`.
     const KIND: &'static str;
 
-    /// Checks what reading does not: whether the settings fit one another.
+    /// Checks what deserialisation does not: whether the settings are consistent with one another.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] that names the field.
+    /// [`Error::Value`], which names the field.
     fn validate(&self) -> mbls_io::Result<()>;
 }
 
-/// The file of settings.
+/// The contents of the settings file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved<S> {
@@ -43,7 +43,7 @@ struct Saved<S> {
     settings: S,
 }
 
-/// The part of it that all versions and kinds have.
+/// The part of the settings file that all versions and kinds share.
 #[derive(Deserialize)]
 struct Header {
     #[serde(rename = "schema")]
@@ -51,7 +51,7 @@ struct Header {
     kind: String,
 }
 
-/// What distinguishes the file of tensors from that of another model.
+/// Size and checksum of the tensors file, which detect the file of another model.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -66,8 +66,8 @@ impl Stored {
     }
 }
 
-/// Checked as it is read, so that a file of another version is not reported as one with wrong
-/// fields.
+/// Checked during deserialisation, so that a file of another version is not reported as one with
+/// wrong fields.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Schema(u32);
@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Schema {
     }
 }
 
-/// Writes a model's two files into `folder`, which is made where it is missing.
+/// Writes the two files of a model into `folder`, which is created if it does not exist.
 pub(super) fn write<S: ModelSettings>(
     folder: &Path,
     settings: &S,
@@ -106,26 +106,25 @@ pub(super) fn write<S: ModelSettings>(
     Ok(mbls_io::atomic::write(&settings_file, &text)?)
 }
 
-/// Returns what kind of model is in `folder`, by its settings.
+/// Returns the kind of model in `folder`, according to its settings.
 ///
 /// # Errors
 ///
-/// [`mbls_io::Error`] for a file that cannot be read, is no file of settings or is of another
-/// version.
+/// [`mbls_io::Error`] if the file cannot be read, is not a settings file or has another version.
 pub fn kind(folder: &Path) -> Result<String> {
     let path = folder.join(SETTINGS_FILE);
     Ok(header(&path, &read_bounded(&path, MAX_SETTINGS_BYTES)?)?.kind)
 }
 
-/// What was read of a folder.
+/// The contents of a folder.
 pub(super) struct Read<S> {
     pub(super) settings: S,
     pub(super) tensors: BTreeMap<String, Tensor>,
-    /// The file of the tensors, for errors.
+    /// The path of the tensors file, for errors.
     pub(super) tensors_file: PathBuf,
 }
 
-/// Reads settings and tensors, each by itself.
+/// Reads and checks settings and tensors separately.
 pub(super) fn read<S: ModelSettings>(folder: &Path, device: &Device) -> Result<Read<S>> {
     let [settings_file, tensors_file] = [SETTINGS_FILE, TENSORS_FILE].map(|name| folder.join(name));
     let content = read_bounded(&settings_file, MAX_SETTINGS_BYTES)?;
@@ -159,7 +158,7 @@ fn header(path: &Path, content: &[u8]) -> mbls_io::Result<Header> {
         .map_err(|e| Error::format(path, "content", "the settings of a model", e))
 }
 
-/// Names the file that a value is of.
+/// Adds the file to an error about a value in it.
 pub(super) fn in_file(path: &Path, error: Error) -> Error {
     match error {
         Error::Value { name, expected, found } => Error::format(path, name, expected, found),

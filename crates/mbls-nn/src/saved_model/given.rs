@@ -1,4 +1,4 @@
-//! Networks that are built of given tensors.
+//! Networks built from existing tensors.
 
 use crate::Result;
 use candle_core::{DType, Device, Shape, Tensor, bail};
@@ -8,11 +8,11 @@ use mbls_io::Error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Copies tensors in `f32` to a device, so that further training changes nothing of the copies.
+/// Copies tensors to a device as `f32`, so that further training does not change the copies.
 ///
 /// # Errors
 ///
-/// What the device reports.
+/// Errors of the device.
 pub(super) fn own(
     tensors: &BTreeMap<String, Tensor>,
     device: &Device,
@@ -23,12 +23,12 @@ pub(super) fn own(
     tensors.iter().map(one).collect()
 }
 
-/// Builds a network of tensors in `f32`, which have to be its own: all of them, and no other.
+/// Builds a network from `f32` tensors, which must be exactly those of the network.
 ///
 /// # Errors
 ///
-/// [`Error::Value`] for tensors that are missing, of another shape, not finite, or none of the
-/// network's; what `build` returns where that is another error.
+/// [`Error::Value`] for tensors that are missing, have another shape, are not finite, or do not
+/// belong to the network; any other error of `build`.
 pub(super) fn build<M>(
     tensors: &BTreeMap<String, Tensor>,
     device: &Device,
@@ -54,7 +54,7 @@ fn of_tensor(name: &str, expected: impl ToString, found: impl ToString) -> Error
     Error::value(format!("tensor {name:?}"), expected, found)
 }
 
-/// Gives a network tensors that are there, and makes none.
+/// A backend that returns existing tensors and creates none.
 #[derive(Clone)]
 struct Backend(Arc<State>);
 
@@ -66,7 +66,7 @@ struct State {
 #[derive(Default)]
 struct Asked {
     names: BTreeSet<String>,
-    /// The first tensor that was asked for and did not fit.
+    /// The first requested tensor that did not fit.
     problem: Option<Error>,
 }
 
@@ -75,7 +75,7 @@ impl Backend {
         Self(Arc::new(State { tensors, asked: Mutex::default() }))
     }
 
-    /// What was built, where all tensors fit and each was asked for.
+    /// Returns the built network if all tensors fit and each was requested.
     fn outcome<M>(&self, built: Result<M>) -> Result<M> {
         let mut asked = self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(problem) = asked.problem.take() {
@@ -85,7 +85,7 @@ impl Backend {
         match self.0.tensors.iter().find(|(name, _)| !asked.names.contains(*name)) {
             Some((name, tensor)) => {
                 let found = format!("shape {:?}", tensor.dims());
-                Err(of_tensor(name, "none of this name in the network", found).into())
+                Err(of_tensor(name, "no tensor of this name in the network", found).into())
             }
             None => Ok(built),
         }
@@ -115,7 +115,7 @@ impl SimpleBackend for Backend {
     }
 
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
-        bail!("tensor {name:?}: asked for without a shape")
+        bail!("tensor {name:?}: requested without a shape")
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

@@ -1,12 +1,12 @@
-//! A trained network in a folder, with all that it takes to use it.
+//! A trained network in a folder, with everything that is needed to use it.
 //!
-//! Two files: `classifier.safetensors` holds the tensors, all in `f32`; `classifier.json` the
-//! settings, what kind of model they are of, the version of the layout, and size and CRC-32 of the
-//! tensors' file. The settings are written last: a folder without them has no model, and where
-//! saving was interrupted over an older one the sum tells that the files do not belong together.
+//! There are two files. `classifier.safetensors` holds the tensors, all in `f32`. `classifier.json`
+//! holds the settings, the kind of model, the version of the layout, and size and CRC-32 of the
+//! tensors file. The settings are written last: a folder without them has no model, and if saving
+//! over an older model was interrupted, the checksum shows that the files do not belong together.
 //!
-//! Both are read as hostile input. Sizes that are only claimed take no memory: a network is built
-//! of the tensors that are in the file, each of the shape that its layer asks for.
+//! Both files are treated as untrusted input. Claimed sizes allocate no memory: a network is built
+//! from the tensors in the file, each with the shape that its layer requests.
 //!
 //! ```
 //! use candle_core::{DType, Device};

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-/// A trained network `M` with its settings `S` and its tensors, all in `f32`: what is saved in a
-/// folder and read back.
+/// A trained network `M` with its settings `S` and its tensors, all in `f32`, saved in a folder and
+/// read back.
 ///
 /// See [the module](super) for an example and for its files.
 pub struct SavedModel<S, M> {
@@ -21,15 +21,15 @@ pub struct SavedModel<S, M> {
 }
 
 impl<S: ModelSettings, M> SavedModel<S, M> {
-    /// Builds a network of the tensors that training leaves, as
-    /// [`ParamStore::state`](crate::ParamStore::state) gives them. They are copied, so that
-    /// further training changes nothing.
+    /// Builds a network from the tensors of a training, as returned by
+    /// [`ParamStore::state`](crate::ParamStore::state). They are copied, so further training does
+    /// not change the model.
     ///
     /// # Errors
     ///
     /// [`mbls_io::Error::Value`] for settings that are not [valid](ModelSettings::validate), and
-    /// for tensors that are missing, unexpected, of another shape, or not finite; what `build`
-    /// returns where that is another error.
+    /// for tensors that are missing, unexpected, of another shape, or not finite; any other error
+    /// of `build`.
     pub fn new(
         settings: S,
         weights: &BTreeMap<String, Tensor>,
@@ -42,24 +42,24 @@ impl<S: ModelSettings, M> SavedModel<S, M> {
         Ok(Self { settings, tensors, network, device: device.clone() })
     }
 
-    /// Writes its two files into `folder`, which is made where it is missing: each whole or not at
-    /// all, that of the settings last.
+    /// Writes the two files into `folder`, which is created if it does not exist. Each file is
+    /// written atomically, the settings last.
     ///
     /// # Errors
     ///
-    /// [`mbls_io::Error`] where a file cannot be written. A model that was there before is then
-    /// either intact, or recognised as damaged when it is read.
+    /// [`mbls_io::Error`] if a file cannot be written. A model that was there before is then either
+    /// intact, or recognised as damaged when it is read.
     pub fn save(&self, folder: &Path) -> Result<()> {
         write(folder, &self.settings, &self.tensors)
     }
 
-    /// Reads the model in `folder` and builds its network to compute on `device`.
+    /// Reads the model in `folder` and builds its network on `device`.
     ///
     /// # Errors
     ///
-    /// [`mbls_io::Error`] for files that cannot be read, were cut off or changed, are of another
-    /// version or kind, or of two models, and for settings and tensors that do not fit one
-    /// another or hold numbers that are not finite. The file and the field are named.
+    /// [`mbls_io::Error`] for files that cannot be read, are truncated or modified, have another
+    /// version or kind, or belong to two models, and for settings and tensors that do not fit one
+    /// another or hold numbers that are not finite. The error names the file and the field.
     pub fn load(
         folder: &Path,
         device: &Device,
@@ -76,12 +76,12 @@ impl<S: ModelSettings, M> SavedModel<S, M> {
 }
 
 impl<S, M> SavedModel<S, M> {
-    /// Returns what it is besides its tensors.
+    /// Returns the settings.
     pub fn settings(&self) -> &S {
         &self.settings
     }
 
-    /// Returns its tensors by name.
+    /// Returns the tensors by name.
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors
     }
@@ -91,13 +91,13 @@ impl<S, M> SavedModel<S, M> {
         &self.network
     }
 
-    /// Returns where it computes.
+    /// Returns the device of the network.
     pub fn device(&self) -> &Device {
         &self.device
     }
 }
 
-/// Without the network, which need not be printable.
+/// Omits the network, which need not implement `Debug`.
 impl<S: fmt::Debug, M> fmt::Debug for SavedModel<S, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { settings, device, .. } = self;

@@ -1,26 +1,26 @@
-//! What pooling and resampling see along one axis.
+//! The input entries that pooling and resampling read along one axis.
 
 use super::pool::PoolSize;
 use candle_core::{Result, Tensor, bail};
 use std::ops::Range;
 
-/// The input entries that each output position of a pool sees.
+/// The input entries that each output position of a pool reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Spans {
     pub(crate) input: usize,
-    /// Without padding, never empty.
+    /// The spans without padding, never empty.
     pub(crate) spans: Vec<Range<usize>>,
-    /// Lengths with padding: what PyTorch's average divides by where padding counts.
+    /// Lengths with padding: the divisors of PyTorch's average if padding counts.
     padded: Vec<usize>,
-    /// Distance of two spans, or 0 where it varies.
+    /// Distance between consecutive spans, or 0 if it varies.
     pub(crate) stride: usize,
-    /// The positions whose spans lie `stride` apart and have equal lengths.
+    /// The positions whose spans are `stride` apart and have equal lengths.
     pub(crate) interior: Range<usize>,
 }
 
 impl Spans {
-    /// A window that slides. With `ceil_mode` the last one may stick out, but starts inside the
-    /// input or the left padding.
+    /// Creates the spans of a sliding window. With `ceil_mode` the last window may extend beyond
+    /// the padded input, but starts inside the input or the left padding.
     fn sliding(
         input: usize,
         [kernel, stride, padding]: [usize; 3],
@@ -32,7 +32,7 @@ impl Spans {
                 bail!("{what}: {field} = 0, expected at least 1");
             }
         }
-        // A larger padding would make windows that see no input at all.
+        // A larger padding would create windows without any input.
         if padding > kernel / 2 {
             bail!("{what}: padding = {padding}, expected at most half of the kernel of {kernel}");
         }
@@ -61,7 +61,8 @@ impl Spans {
         Ok(Self { input, spans, padded, stride, interior: low..high.max(low) })
     }
 
-    /// PyTorch's adaptive rule: `floor(o in / out)` to `ceil((o + 1) in / out)`.
+    /// Creates the spans of PyTorch's adaptive rule: `floor(o in / out)` to
+    /// `ceil((o + 1) in / out)`.
     fn adaptive(input: usize, output: usize, what: &str) -> Result<Self> {
         if output == 0 {
             bail!("{what}: output size = 0, expected at least 1");
@@ -75,7 +76,7 @@ impl Spans {
         Ok(Self { input, spans, padded, stride: 0, interior: 0..0 })
     }
 
-    /// The axis that a one-dimensional input lacks.
+    /// Creates the axis that a one-dimensional input lacks.
     fn single() -> Self {
         Self {
             input: 1,
@@ -91,24 +92,24 @@ impl Spans {
         self.spans.len()
     }
 
-    /// The longest span.
+    /// The length of the longest span.
     pub(crate) fn longest(&self) -> usize {
         self.spans.iter().map(Range::len).max().unwrap_or(0)
     }
 
-    /// Each span's entry `k`, or its last where it is shorter.
+    /// Returns entry `k` of each span, or the last entry of a shorter span.
     pub(crate) fn entry(&self, k: usize) -> Vec<u32> {
         self.spans.iter().map(|span| (span.start + k).min(span.end - 1) as u32).collect()
     }
 
-    /// The output positions that see each input entry: neighbours, as neither ends of spans ever
-    /// decrease.
+    /// Returns the output positions that read each input entry. They are contiguous, because
+    /// neither end of the spans ever decreases.
     #[cfg(any(test, feature = "cuda"))]
     pub(crate) fn readers(&self) -> Vec<Range<usize>> {
         readers(&self.spans, self.input)
     }
 
-    /// The mean of each span; with `count_padding` padding counts as zeros.
+    /// Returns the map to the mean of each span; with `count_padding` padding counts as zeros.
     pub(crate) fn means(&self, count_padding: bool) -> Taps {
         let mut taps = Taps { input: self.input, taps: Vec::new() };
         for (span, &padded) in self.spans.iter().zip(&self.padded) {
@@ -123,14 +124,14 @@ impl Spans {
 #[derive(Clone, Debug)]
 pub(crate) struct Taps {
     pub(crate) input: usize,
-    /// Per output position the first input and the weights from there on.
+    /// The first input of each output position and the weights from there on.
     pub(crate) taps: Vec<(usize, Vec<f64>)>,
 }
 
 impl Taps {
-    /// Linear interpolation to `output` positions, as in PyTorch: with `align_corners` the first
-    /// and last entries coincide, else the pixels' outer edges do, and positions before the first
-    /// centre take the first entry.
+    /// Creates linear interpolation to `output` positions, as in PyTorch. With `align_corners` the
+    /// first and last entries coincide, otherwise the outer edges of the pixels do, and positions
+    /// before the first centre get the first entry.
     pub(crate) fn linear(
         input: usize,
         output: usize,
@@ -152,7 +153,7 @@ impl Taps {
                 ((o as f64 + 0.5) * scale - 0.5).max(0.0)
             };
             let first = (at as usize).min(input - 1);
-            // The last entry has no neighbour.
+            // The last entry has no right neighbour.
             if first + 1 == input {
                 return (first, vec![1.0]);
             }
@@ -162,7 +163,8 @@ impl Taps {
         Ok(Self { input, taps: (0..output).map(tap).collect() })
     }
 
-    /// The entry before each of `output` positions, as in PyTorch: `floor(o in / out)`, in `f32`.
+    /// Creates nearest-neighbour interpolation to `output` positions, as in PyTorch: entry
+    /// `floor(o in / out)`, computed in `f32`.
     pub(crate) fn nearest(input: usize, output: usize, what: &str) -> Result<Self> {
         if output == 0 {
             bail!("{what}: output size = 0, expected at least 1");
@@ -180,12 +182,12 @@ impl Taps {
 
 #[cfg(any(test, feature = "cuda"))]
 impl Taps {
-    /// The inputs of each output position.
+    /// Returns the range of inputs of each output position.
     pub(crate) fn spans(&self) -> Vec<Range<usize>> {
         self.taps.iter().map(|(first, weights)| *first..first + weights.len()).collect()
     }
 
-    /// The map whose matrix is the transpose of this one's.
+    /// Returns the map with the transposed matrix.
     pub(crate) fn transpose(&self) -> Self {
         let readers = readers(&self.spans(), self.input);
         let weights = |(at, outputs): (usize, Range<usize>)| {
@@ -196,7 +198,7 @@ impl Taps {
     }
 }
 
-/// The spans that contain each of `input` entries; none is `0..0`.
+/// Returns the range of spans that contain each of `input` entries; an empty range is `0..0`.
 #[cfg(any(test, feature = "cuda"))]
 fn readers(spans: &[Range<usize>], input: usize) -> Vec<Range<usize>> {
     let mut readers = vec![0..0; input];
@@ -211,7 +213,7 @@ fn readers(spans: &[Range<usize>], input: usize) -> Vec<Range<usize>> {
     readers
 }
 
-/// The planes of `[N, C, L]` or `[N, C, H, W]`, whose spatial rank is `D`, and what is done along
+/// The planes of `[N, C, L]` or `[N, C, H, W]` with spatial rank `D`, and the operation `A` along
 /// both axes.
 #[derive(Clone, Debug)]
 pub(crate) struct Planes<A> {
@@ -254,7 +256,7 @@ impl Planes<Spans> {
     }
 }
 
-/// The result's shape: the input's with its last axes replaced.
+/// Returns the shape of the result: the input's with its last axes replaced.
 pub(crate) fn output_shape(x: &Tensor, rows: usize, columns: usize) -> Vec<usize> {
     let mut shape = x.dims().to_vec();
     let rank = shape.len();
@@ -265,7 +267,7 @@ pub(crate) fn output_shape(x: &Tensor, rows: usize, columns: usize) -> Vec<usize
     shape
 }
 
-/// The spatial sizes of a tensor of rank `D + 2`, none of them 0.
+/// Returns the spatial sizes of a tensor of rank `D + 2`, none of them 0.
 pub(crate) fn spatial<const D: usize>(x: &Tensor, what: &str) -> Result<[usize; D]> {
     const { assert!(D == 1 || D == 2, "one or two spatial axes") };
     if x.rank() != D + 2 {

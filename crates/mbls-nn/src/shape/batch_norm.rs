@@ -1,14 +1,14 @@
-//! Statistics, epilogue and result of a batch normalisation, and what its tensors have to be like.
+//! Statistics, epilogue and result of a batch normalisation, and the checks of its tensors.
 
 use super::place::check_places;
 use candle_core::{DType, Result, Tensor, bail};
 
-/// What a batch normalisation normalises by.
+/// The statistics that a batch normalisation uses.
 #[derive(Clone, Copy, Debug)]
 pub enum Statistics<'a> {
-    /// The mean and the biased variance of the input itself, through which the gradient flows.
+    /// The mean and the biased variance of the input, through which the gradient flows.
     OfBatch,
-    /// Given numbers `[C]`, which get no gradient.
+    /// Given statistics `[C]`, which get no gradient.
     Given {
         /// The mean of each channel.
         mean: &'a Tensor,
@@ -17,17 +17,17 @@ pub enum Statistics<'a> {
     },
 }
 
-/// What follows a batch normalisation in one operation with it.
+/// An epilogue that is fused with a batch normalisation.
 #[derive(Clone, Copy, Debug)]
 pub enum BatchNormEpilogue<'a> {
-    /// The normalised values are the result.
+    /// No epilogue: returns the normalised values.
     Nothing,
-    /// The sum with a residual, where there is one, then ReLU.
+    /// Adds a residual, if there is one, then applies ReLU.
     Relu(Option<&'a Tensor>),
 }
 
 impl<'a> BatchNormEpilogue<'a> {
-    /// The residual that is added.
+    /// Returns the residual that is added.
     pub(crate) fn residual(&self) -> Option<&'a Tensor> {
         match self {
             Self::Nothing => None,
@@ -41,13 +41,13 @@ impl<'a> BatchNormEpilogue<'a> {
 pub struct BatchNormOutput {
     /// The normalised input `[N, C, ..]`, after the epilogue.
     pub output: Tensor,
-    /// The mean of each channel `[C]` that it was normalised by, without gradient.
+    /// The mean of each channel `[C]` used for the normalisation, without gradient.
     pub mean: Tensor,
-    /// The variance of each channel `[C]` that it was normalised by, without gradient.
+    /// The variance of each channel `[C]` used for the normalisation, without gradient.
     pub variance: Tensor,
 }
 
-/// The type of scale, shift and statistics beside activations of `dtype`.
+/// Returns the type of scale, shift and statistics for activations of `dtype`.
 pub(crate) fn statistics_type(dtype: DType) -> DType {
     match dtype {
         DType::F16 | DType::BF16 => DType::F32,
@@ -55,8 +55,8 @@ pub(crate) fn statistics_type(dtype: DType) -> DType {
     }
 }
 
-/// Checks that the tensors of a batch normalisation fit its input, and that a batch that is
-/// normalised by its own statistics has a variance.
+/// Checks that the tensors of a batch normalisation fit its input, and that a batch normalised by
+/// its own statistics has a variance.
 pub(crate) fn check_batch_norm(
     x: &Tensor,
     affine: [&Tensor; 2],
@@ -100,18 +100,18 @@ pub(crate) fn check_batch_norm(
     }
 }
 
-/// Checks that what is added to a normalised input fits it.
+/// Checks that a residual fits the normalised input.
 fn check_residual(x: &Tensor, residual: &Tensor) -> Result<()> {
     if residual.shape() != x.shape() {
         bail!(
-            "batch norm: residual of shape {:?}, expected {:?} as the input's",
+            "batch norm: residual of shape {:?}, expected {:?} like the input",
             residual.shape(),
             x.shape()
         );
     }
     if residual.dtype() != x.dtype() {
         bail!(
-            "batch norm: residual of type {:?}, expected {:?} as the input's",
+            "batch norm: residual of type {:?}, expected {:?} like the input",
             residual.dtype(),
             x.dtype()
         );

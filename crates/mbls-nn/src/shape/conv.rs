@@ -1,48 +1,48 @@
-//! The settings and the sizes of a convolution.
+//! Settings and sizes of a convolution.
 
 use super::place::check_places;
 use super::window::Window;
 use candle_core::{Result, Tensor, bail};
 
-/// How the kernels of a [`Conv`](crate::Conv) move, axis by axis: height before width.
+/// Settings of a [`Conv`](crate::Conv), per axis: height before width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvConfig<const D: usize> {
-    /// Distance between two positions.
+    /// Distance between two positions of the kernel.
     pub stride: [usize; D],
-    /// Zeros added at either end.
+    /// Number of zeros added at either end.
     pub padding: [usize; D],
-    /// Distance between two inputs that a kernel sees.
+    /// Distance between two inputs under the kernel.
     pub dilation: [usize; D],
-    /// Blocks of channels that do not see one another.
+    /// Number of groups of channels that are convolved separately.
     pub groups: usize,
     /// Whether a bias is added.
     pub bias: bool,
-    /// What weight and bias start from.
+    /// The initialisation of weight and bias.
     pub init: ConvInit,
 }
 
-/// What weight and bias of a convolution start from.
+/// Initialisation of weight and bias of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvInit {
     /// Normal with variance `2 / (out * kernel)`, as in torchvision's residual networks
-    /// ([`KAIMING_NORMAL_FAN_OUT`](crate::init::KAIMING_NORMAL_FAN_OUT)); the bias as of
+    /// ([`KAIMING_NORMAL_FAN_OUT`](crate::init::KAIMING_NORMAL_FAN_OUT)); the bias as in
     /// `TorchUniform`.
     KaimingNormalFanOut,
-    /// Uniform within `sqrt(6 / (in / groups * kernel))`, the bias zeros: as in the decoders of
+    /// Uniform with bound `sqrt(6 / (in / groups * kernel))`, the bias zeros, as in the decoders of
     /// segmentation_models_pytorch ([`kaiming_uniform`](crate::init::kaiming_uniform)).
     KaimingUniformFanIn,
-    /// Uniform within `sqrt(6 / ((in / groups + out) * kernel))`, the bias zeros: as in the heads
-    /// of segmentation_models_pytorch ([`xavier_uniform`](crate::init::xavier_uniform)).
+    /// Uniform with bound `sqrt(6 / ((in / groups + out) * kernel))`, the bias zeros, as in the
+    /// heads of segmentation_models_pytorch ([`xavier_uniform`](crate::init::xavier_uniform)).
     XavierUniform,
-    /// Uniform within `1 / sqrt(in / groups * kernel)`, and the bias too: PyTorch's default
+    /// Uniform with bound `1 / sqrt(in / groups * kernel)`, also for the bias: PyTorch's default
     /// ([`torch_uniform`](crate::init::torch_uniform)).
     TorchUniform,
 }
 
 impl<const D: usize> ConvConfig<D> {
-    /// Without a bias and with the weights of residual networks
-    /// ([`ConvInit::KaimingNormalFanOut`]), else as the default: for a convolution that a batch
-    /// norm follows, whose shift makes a bias useless.
+    /// Returns the settings of a convolution followed by a batch norm, whose shift makes a bias
+    /// useless: no bias and the initialisation of residual networks
+    /// ([`ConvInit::KaimingNormalFanOut`]), otherwise the defaults.
     pub const fn before_norm() -> Self {
         Self {
             stride: [1; D],
@@ -56,14 +56,14 @@ impl<const D: usize> ConvConfig<D> {
 }
 
 impl<const D: usize> Default for ConvConfig<D> {
-    /// PyTorch's: stride 1, no padding, dilation 1, one group, a bias, uniform weights
-    /// ([`ConvInit::TorchUniform`]).
+    /// Returns PyTorch's defaults: stride 1, no padding, dilation 1, one group, a bias, uniform
+    /// weights ([`ConvInit::TorchUniform`]).
     fn default() -> Self {
         Self { bias: true, init: ConvInit::TorchUniform, ..Self::before_norm() }
     }
 }
 
-/// The sizes of a convolution whose shapes fit; one of sequences has height 1.
+/// The sizes of a convolution whose shapes fit. Sequences have height 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConvDims {
     pub(crate) images: usize,
@@ -137,7 +137,7 @@ impl ConvDims {
             1 => (Window { kernel: 1, stride: 1, padding: 0, dilation: 1 }, 1, 1),
             _ => sized(0, "height")?,
         };
-        // What is made along the way: the padded image, its windows, and the result.
+        // The intermediate tensors: the padded input, its windows, and the result.
         let padded = |size: usize, window: &Window| size + 2 * window.padding;
         let windows = [per_group, rows.kernel, columns.kernel, out_height, out_width];
         let sizes = [
@@ -172,14 +172,14 @@ impl ConvDims {
         })
     }
 
-    /// The shape of the result.
+    /// Returns the shape of the result.
     pub(crate) fn out_shape(&self) -> Vec<usize> {
         let sizes = [self.out_height, self.out_width];
         [&[self.images, self.out_channels], &sizes[2 - self.axes..]].concat()
     }
 }
 
-/// The name of a convolution in errors.
+/// Returns the name of a convolution in errors.
 pub(crate) fn conv_name<const D: usize>() -> &'static str {
     const { assert!(D == 1 || D == 2, "convolutions have one or two dimensions") };
     if D == 1 { "conv1d" } else { "conv2d" }

@@ -1,22 +1,21 @@
-//! The sizes of a convolution over time of sequences that have their channels last, and what
-//! follows it.
+//! Sizes and epilogue of a convolution over time of channels-last sequences.
 
 use super::place::check_places;
 use candle_core::{Result, Tensor, bail};
 
-/// The widest window of a maximum: a place within it is kept as one byte.
+/// The widest window of a maximum: a position within it is stored as one byte.
 const WIDEST_POOL: usize = 256;
 
-/// What follows a [`Conv1dChannelsLast`](crate::Conv1dChannelsLast) in one operation with it.
+/// An epilogue that is fused with a [`Conv1dChannelsLast`](crate::Conv1dChannelsLast).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvEpilogue {
-    /// The sums are the result.
+    /// No epilogue: returns the sums.
     Nothing,
-    /// `max(x, 0)`.
+    /// ReLU, `max(x, 0)`.
     Relu,
-    /// ReLU, then the maximum of this many neighbours in time, at every position (1 to 256).
+    /// ReLU, then the maximum of this many consecutive positions (1 to 256), at every position.
     ReluMaxPool(usize),
-    /// ReLU, then the maximum over all of the time.
+    /// ReLU, then the maximum over all time.
     ReluMax,
 }
 
@@ -24,16 +23,16 @@ pub enum ConvEpilogue {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChannelsLastDims {
     pub(crate) sequences: usize,
-    /// Entries of a sequence.
+    /// Number of entries of a sequence.
     pub(crate) length: usize,
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
     pub(crate) kernel: usize,
-    /// Positions of the kernel.
+    /// Number of positions of the kernel.
     pub(crate) positions: usize,
-    /// Positions of the result; 1 over all of the time.
+    /// Number of positions of the result; 1 for the maximum over all time.
     pub(crate) pooled: usize,
-    /// What follows the convolution.
+    /// The epilogue of the convolution.
     pub(crate) epilogue: ConvEpilogue,
 }
 
@@ -56,7 +55,7 @@ impl ChannelsLastDims {
         };
         if inputs != channels || x.elem_count() == 0 || weight.elem_count() == 0 {
             bail!(
-                "{NAME}: input of shape {:?} and weight of shape {:?}, expected as many channels, and nothing empty",
+                "{NAME}: input of shape {:?} and weight of shape {:?}, expected equal channels and no size 0",
                 x.shape(),
                 weight.shape()
             );
@@ -79,7 +78,7 @@ impl ChannelsLastDims {
                 shrink + 1
             );
         }
-        // The result, and the gradient of one sequence between zeros.
+        // The result, and the zero-padded gradient of one sequence.
         let limit = isize::MAX as usize / size_of::<f64>();
         let entries = |n: usize, rows: usize| {
             n.checked_mul(rows)?.checked_mul(outputs).filter(|&n| n <= limit)
@@ -95,7 +94,7 @@ impl ChannelsLastDims {
         Ok(Self { sequences, length, inputs, outputs, kernel, positions, pooled, epilogue })
     }
 
-    /// The shape of the result.
+    /// Returns the shape of the result.
     pub(crate) fn out_shape(&self) -> Vec<usize> {
         match self.epilogue {
             ConvEpilogue::ReluMax => vec![self.sequences, self.outputs],

@@ -1,8 +1,8 @@
-//! The rows that are looked up in a table.
+//! Checks of a table look-up.
 
 use candle_core::{DType, Result, Tensor, bail};
 
-/// A look-up in a table `[V, D]` whose indices are rows of it.
+/// A look-up in a table `[V, D]` whose indices have been checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup {
     pub(crate) indices: Vec<u32>,
@@ -20,7 +20,7 @@ impl Lookup {
     }
 }
 
-/// The indices, each of them a row of `weight`.
+/// Returns the indices after checking that each of them is a row of `weight`.
 fn check_indices(weight: &Tensor, indices: &Tensor) -> Result<Vec<u32>> {
     let (rows, _) = weight.dims2()?;
     if indices.dtype() != DType::U32 {

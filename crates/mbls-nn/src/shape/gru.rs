@@ -1,12 +1,12 @@
-//! The sizes of a recurrence.
+//! The sizes of a GRU recurrence.
 
 use super::place::check_places;
 use candle_core::{Result, Tensor, bail};
 
-/// The widest state; keeps sums and products of sizes from overflowing.
+/// The maximum size of the state, which keeps sums and products of sizes from overflowing.
 pub(crate) const WIDEST_STATE: usize = 1 << 16;
 
-/// The sizes of a recurrence whose shapes fit.
+/// The sizes of a GRU recurrence whose shapes fit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GruDims {
     pub(crate) sequences: usize,

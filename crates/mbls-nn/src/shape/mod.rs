@@ -1,5 +1,5 @@
-//! Settings and sizes of the operations: what a front checks and works out once, for every back
-//! end.
+//! Settings and sizes of the operations, which a front end checks and computes once for all back
+//! ends.
 
 mod axis;
 mod batch_norm;

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-/// Checks that tensors lie on the device of `x` and have one of `types`.
+/// Checks that tensors are on the device of `x` and have one of `types`.
 pub(super) fn check_places(
     layer: &str,
     x: &Tensor,
@@ -14,7 +14,7 @@ pub(super) fn check_places(
             && !(types.contains(&tensor.dtype()) && tensor.device().same_device(x.device()))
         {
             bail!(
-                "{layer}: {what} in {:?} on {:?}, expected {} on {:?}, beside an input in {:?}",
+                "{layer}: {what} in {:?} on {:?}, expected {} on {:?}, for an input in {:?}",
                 tensor.dtype(),
                 tensor.device().location(),
                 types.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(" or "),

@@ -1,30 +1,30 @@
-//! The geometry that convolution and pooling share.
+//! Geometry shared by convolution and pooling.
 
 use candle_core::{Result, bail};
 
 /// A window that slides over one spatial dimension.
 ///
-/// Output position `o` sees the inputs `o * stride + k * dilation - padding` for `k` in
+/// Output position `o` reads the inputs `o * stride + k * dilation - padding` for `k` in
 /// `0..kernel`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Number of inputs a position sees.
+    /// Number of inputs per position.
     pub kernel: usize,
-    /// Distance between two positions.
+    /// Distance between consecutive positions.
     pub stride: usize,
-    /// Inputs added at either end.
+    /// Number of inputs added at either end.
     pub padding: usize,
-    /// Distance between two inputs of a position.
+    /// Distance between consecutive inputs of a position.
     pub dilation: usize,
 }
 
 impl Window {
-    /// Number of positions over `input` entries:
+    /// Returns the number of positions over `input` entries:
     /// `(input + 2 padding - dilation (kernel - 1) - 1) / stride + 1`.
     ///
     /// # Errors
     ///
-    /// Where `kernel`, `stride` or `dilation` is 0, the input is empty, or the window is larger
+    /// Fails if `kernel`, `stride` or `dilation` is 0, the input is empty, or the window is larger
     /// than the padded input.
     pub fn output(&self, input: usize, what: &str) -> Result<usize> {
         let Self { kernel, stride, padding, dilation } = *self;
@@ -45,7 +45,8 @@ impl Window {
         }
     }
 
-    /// The padded input's index of every (output position, kernel offset), row-major.
+    /// Returns the index into the padded input for every (output position, kernel offset),
+    /// row-major.
     pub(crate) fn indices(&self, output: usize) -> Vec<u32> {
         (0..output)
             .flat_map(|o| {
@@ -54,8 +55,8 @@ impl Window {
             .collect()
     }
 
-    /// The outputs `low..high` for which kernel offset `k` meets the input itself rather than its
-    /// padding.
+    /// Returns the range of outputs `low..high` for which kernel offset `k` reads the input itself
+    /// rather than its padding.
     pub(crate) fn inside(&self, k: usize, input: usize, output: usize) -> (usize, usize) {
         let shift = k * self.dilation;
         let low = self.padding.saturating_sub(shift).div_ceil(self.stride).min(output);
@@ -67,7 +68,7 @@ impl Window {
     }
 }
 
-/// Sizes of a four-dimensional tensor `[N, C, H, W]`, none of them 0.
+/// Returns the sizes of a four-dimensional tensor `[N, C, H, W]`, none of them 0.
 pub(crate) fn image_dims(
     x: &candle_core::Tensor,
     what: &str,

@@ -1,4 +1,4 @@
-//! Averages of weights against values by PyTorch's `AveragedModel`.
+//! Averages of weights compared with values of PyTorch's `AveragedModel`.
 
 use crate::support::{bits, noise};
 use candle_core::{DType, Device, Tensor, Var};
@@ -17,7 +17,7 @@ fn all_bits(tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Vec<u6
     tensors.into_iter().map(|(name, t)| Ok((name, bits(&t.to_dtype(DType::F64)?)?))).collect()
 }
 
-/// Sets the weights to what some training could have made of them at `step`.
+/// Sets the weights to values that a training could have at `step`.
 fn train(store: &ParamStore, step: u64) -> Result<()> {
     for (i, (_, var)) in store.parameters().into_iter().chain(store.buffers()).enumerate() {
         var.set(&noise(var.dims(), 10 * step + i as u64)?.to_dtype(var.dtype())?)?;
@@ -77,7 +77,7 @@ fn averages_are_those_of_pytorch_and_go_on_bit_identically_from_a_state() -> Res
 }
 
 #[test]
-fn weights_come_back_to_the_bit() -> Result<()> {
+fn weights_are_restored_bit_identically() -> Result<()> {
     for dtype in [DType::F32, DType::F64, DType::BF16] {
         let store = network(1, dtype)?;
         let mut ema = Ema::new(
@@ -101,7 +101,7 @@ fn weights_come_back_to_the_bit() -> Result<()> {
         for explicit in [true, false] {
             let swapped = ema.swap_in()?;
             assert_eq!(all_bits(store.state())?, averages);
-            // What an evaluation does by mistake is undone too.
+            // Changes that an evaluation makes by mistake are undone too.
             train(&store, 7)?;
             if explicit {
                 swapped.swap_out()?;
@@ -177,7 +177,7 @@ fn what_does_not_fit_is_named_and_changes_nothing() -> Result<()> {
     let message = ema.load_state(&state).unwrap_err().to_string();
     assert!(message.contains("missing [module.bn.running_var]"), "{message}");
     assert_eq!(all_bits(ema.state())?, before);
-    // The averages are a state of the network.
+    // The averages are a valid state of the network.
     train(&store, 3)?;
     store.load_state(&ema.averages())?;
     assert_eq!(all_bits(store.state())?, all_bits(ema.averages())?);

@@ -1,5 +1,5 @@
-//! `mbls_nn::backward` beside candle's own backward pass: the same gradients, however a variable is
-//! read.
+//! `mbls_nn::backward` compared with candle's backward pass: the same gradients, however a variable
+//! is read.
 
 use crate::support::{bits, cpu, difference, noise, weighted_sum};
 use candle_core::backprop::GradStore;
@@ -14,13 +14,13 @@ fn var(shape: &[usize], salt: u64) -> Result<Var> {
     Var::from_tensor(&noise(shape, salt)?)
 }
 
-/// The bits of the gradients of these variables, by candle's pass and by ours.
+/// Returns the bits of the gradients of these variables, by candle's pass and by ours.
 fn both(loss: &Tensor, variables: &[&Var]) -> Result<[Vec<Option<Vec<u64>>>; 2]> {
     let read = |grads: &GradStore| {
         let one = |var: &&Var| grads.get(var).map(bits).transpose();
         variables.iter().map(one).collect::<Result<Vec<_>>>()
     };
-    // Ours between two of candle's, so that what one leaves behind would show in the next.
+    // Ours between two of candle's, so that anything left by one would show in the next.
     let before = read(&loss.backward()?)?;
     let ours = read(&backward(loss)?)?;
     assert_eq!(read(&loss.backward()?)?, before, "candle's pass after ours");
@@ -37,7 +37,7 @@ fn a_network_has_the_gradients_of_candles_pass_to_the_bit() -> Result<()> {
         let second = mbls_nn::Conv2d::new(6, 6, [3, 3], config, vb.pp("second"))?;
         let norms = [BatchNorm2d::new(6, vb.pp("bn1"))?, BatchNorm2d::new(6, vb.pp("bn2"))?];
         let head = Linear::new(6, 4, vb.pp("head"))?;
-        // The first layer reads nothing but its variables that needs a gradient.
+        // The input needs no gradient, so only the first layer's variables do.
         let x = noise(&[5, 3, 8, 8], 1)?.to_dtype(dtype)?;
         let y = norms[0].forward_relu(&first.forward(&x)?, None, true)?;
         let y = norms[1].forward_relu(&second.forward(&y)?, Some(&y), true)?;
@@ -80,15 +80,14 @@ fn what_comes_from_several_readers_is_added() -> Result<()> {
 
 #[test]
 fn a_gradient_that_is_a_view_comes_whole() -> Result<()> {
-    // The rectifier's input is the variable itself, and the gradient of its result a broadcast
-    // number.
+    // ReLU's input is the variable itself, and the gradient of its result is a broadcast number.
     let x = var(&[2, 3], 1)?;
     let loss = cpu::relu(&x)?.sum_all()?;
     let [candle, ours] = both(&loss, &[&x])?;
     assert_eq!(candle, ours);
     let grads = backward(&loss)?;
     assert!(grads.get(&x).expect("a gradient").is_contiguous());
-    // Four inputs: the last two are told by way of a pair.
+    // Four inputs: the gradients of the last two are returned through a pair.
     let (r, w, b) = (var(&[2, 3, 2, 2], 2)?, var(&[3], 3)?, var(&[3], 4)?);
     let x = noise(&[2, 3, 2, 2], 5)?;
     let y = cpu::batch_norm_relu_train(&x, Some(&r), &w, &b, 1e-5)?.output;
@@ -109,7 +108,7 @@ fn losses_without_operations_of_ours() -> Result<()> {
     Ok(())
 }
 
-/// The identity, whose backward pass is what it is told.
+/// The identity, whose backward pass is a given function.
 struct WithBackward<F>(F);
 
 impl<F: Fn(&Tensor) -> Result<Tensor>> CustomOp1 for WithBackward<F> {
@@ -145,7 +144,7 @@ fn a_pass_within_a_pass_has_its_own_gradients() -> Result<()> {
             counted.fetch_add(1, Ordering::Relaxed);
             Ok(grad.clone())
         };
-        // The outer pass comes by the variable before and after the inner one.
+        // The outer pass reaches the variable before and after the inner one.
         let y = cpu::linear(&x, &w, None)?.apply_op1(WithBackward(within))?;
         let loss = weighted_sum(&cpu::linear(&y, &w, None)?)?;
         let (candle, ours) = (loss.backward()?, backward(&loss)?);
@@ -163,7 +162,7 @@ fn a_pass_that_fails_leaves_nothing_behind() -> Result<()> {
     let failing = || -> Result<Tensor> {
         let y =
             cpu::linear(&x, &w, None)?.apply_op1(WithBackward(|_: &Tensor| bail!("as wanted")))?;
-        // The second layer has left its gradient when the failing operation's turn comes.
+        // The second layer has stored its gradient when the failing operation runs.
         cpu::linear(&y, var(&[2, 4], 3)?.as_tensor(), None)?.sum_all()
     };
     let error = backward(&failing()?).expect_err("it fails").to_string();

@@ -1,4 +1,4 @@
-//! Convolution over time against PyTorch, the portable form, finite differences and itself on other
+//! Convolution over time compared with PyTorch, the portable back end, finite differences and other
 //! numbers of threads.
 
 use crate::support::{bits, cpu, difference, noise, portable, stored_tensor, weighted_sum};
@@ -51,8 +51,8 @@ fn both_forms_agree_with_finite_differences() -> Result<()> {
 
 #[test]
 fn both_forms_agree_at_sizes_that_are_cut() -> Result<()> {
-    // More sequences than tasks, channels that fill no vector, and a kernel as long as the
-    // sequence.
+    // More sequences than tasks, channel counts that are not a multiple of a vector, and a kernel
+    // as long as the sequence.
     for sizes in [[67, 23, 5, 19, 4], [2, 40, 17, 33, 5], [33, 9, 3, 2, 1], [2, 5, 3, 8, 5]] {
         for then in AFTER.into_iter().filter(|&then| sizes[1] > 5 || then == ConvEpilogue::ReluMax)
         {
@@ -130,7 +130,7 @@ fn bits_do_not_depend_on_the_number_of_threads_or_on_a_history() -> Result<()> {
 }
 
 #[test]
-fn gradients_that_nobody_wants_are_not_made() -> Result<()> {
+fn gradients_that_are_not_needed_are_not_computed() -> Result<()> {
     let [x, weight, bias] = inputs([3, 8, 2, 4, 3])?;
     for then in AFTER {
         let expected =
@@ -158,8 +158,8 @@ fn gradients_that_nobody_wants_are_not_made() -> Result<()> {
 
 #[test]
 fn infinities_and_nan_go_where_they_should() -> Result<()> {
-    // The last NaN of a window is its maximum, and it passes the rectifier; a negative infinity
-    // does not.
+    // The last NaN of a window is its maximum, and ReLU passes it; a negative infinity does not
+    // pass.
     let x = Tensor::new(&[1.0, f64::NAN, -2.0, f64::NEG_INFINITY, 3.0, 4.0], &Device::Cpu)?
         .reshape((1, 6, 1))?;
     let [weight, bias] = [
@@ -185,8 +185,8 @@ fn what_does_not_fit_is_named() -> Result<()> {
     for form in FORMS {
         for (result, expected) in [
             (form(&zeros(&[6, 3])?, &weight, &bias, plain), "input of shape [6, 3]"),
-            (form(&zeros(&[2, 6, 2])?, &weight, &bias, plain), "expected as many channels"),
-            (form(&zeros(&[0, 6, 3])?, &weight, &bias, plain), "nothing empty"),
+            (form(&zeros(&[2, 6, 2])?, &weight, &bias, plain), "expected equal channels"),
+            (form(&zeros(&[0, 6, 3])?, &weight, &bias, plain), "no size 0"),
             (form(&x, &weight, &zeros(&[3])?, plain), "bias of shape [3], expected [4]"),
             (form(&x.to_dtype(DType::F32)?, &weight, &bias, plain), "weight in F64"),
             (
@@ -213,7 +213,7 @@ fn what_does_not_fit_is_named() -> Result<()> {
     Ok(())
 }
 
-/// In half precision the portable form serves.
+/// In half precision the portable back end is used.
 #[test]
 fn other_types_take_the_portable_form() -> Result<()> {
     let store = ParamStore::new(0, DType::BF16, &Device::Cpu);

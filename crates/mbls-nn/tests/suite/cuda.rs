@@ -1,5 +1,5 @@
-//! The operations on a CUDA device against the portable ones in f64 on the CPU; without a driver
-//! the tests say that they were skipped.
+//! The operations on a CUDA device compared with the portable ones in f64 on the CPU. Without a
+//! driver the tests report that they were skipped.
 
 use crate::support::{bits, cuda, difference, noise, portable};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
@@ -12,11 +12,12 @@ use mbls_nn::{
 };
 use std::panic::catch_unwind;
 
-/// What the results may differ by, relative to the largest.
+/// Tolerances of the results, relative to the largest value.
 const TYPES: [(DType, f64); 4] =
     [(DType::F64, 1e-10), (DType::F32, 1e-4), (DType::F16, 5e-3), (DType::BF16, 2e-2)];
 
-/// The first CUDA device; none without a driver, where cudarc panics as it looks for the library.
+/// Returns the first CUDA device; `None` without a driver, where cudarc panics when it looks for
+/// the library.
 fn device() -> Result<Option<Device>> {
     let Ok(device) = catch_unwind(|| Device::new_cuda(0)) else {
         eprintln!("skipped: there is no CUDA driver");
@@ -25,7 +26,7 @@ fn device() -> Result<Option<Device>> {
     Ok(Some(device?))
 }
 
-/// Result and gradients of `f` at `inputs`, which are rounded to `rounded` and computed with in
+/// Returns the result and the gradients of `f` at `inputs`, rounded to `rounded` and computed in
 /// `dtype` on `device`.
 fn evaluate(
     inputs: &[Tensor],
@@ -47,7 +48,7 @@ fn evaluate(
     all.map(|t| t?.to_device(&Device::Cpu)).collect()
 }
 
-/// Compares results and gradients in every type, and the bits of two runs.
+/// Compares results and gradients in every type, and checks that two runs are bit-identical.
 fn check(
     what: &str,
     inputs: &[Tensor],
@@ -288,14 +289,14 @@ fn rectifier_and_embedding_equal_the_portable_form() -> Result<()> {
     Ok(())
 }
 
-/// Parameters after steps of an optimizer on a device, and the norms of the gradients that it
-/// clipped.
+/// Returns the parameters after optimizer steps on a device, and the norms of the clipped
+/// gradients.
 fn trained(
     optimizer: &OptimizerConfig,
     dtype: DType,
     device: &Device,
 ) -> Result<(Vec<Tensor>, Vec<f64>)> {
-    // Types as in a network of half precision, whose batch norm is kept in f32.
+    // Types as in a network of half precision, whose batch norm stays in f32.
     let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
     // More numbers than a launch has threads, in one type.
     let large = if dtype == DType::F32 { vec![2100, 2000] } else { vec![70, 90] };
@@ -308,7 +309,7 @@ fn trained(
     let failed = |error: mbls_nn::Error| candle_core::Error::Msg(error.to_string());
     let mut optimizer = optimizer.build(parameters.clone()).map_err(failed)?;
     let mut norms = Vec::new();
-    // So that the gradients are clipped.
+    // Chosen so that the gradients are clipped.
     let scale = if dtype == DType::F32 { 0.1 } else { 10.0 };
     for step in 0..3 {
         let products = parameters.iter().zip(&shapes).map(|((_, p), (shape, dtype))| {
@@ -320,7 +321,7 @@ fn trained(
         norms.push(clip_grad_norm(&parameters, &mut grads, 100.0).map_err(failed)?);
         optimizer.step(&grads, 0.01).map_err(failed)?;
         if step == 1 {
-            // From here on the master weights begin anew.
+            // From here on the master weights restart.
             parameters[1].1.set(&parameters[1].1.affine(2.0, 0.0)?)?;
         }
     }
@@ -341,8 +342,8 @@ fn optimizers_equal_those_of_the_cpu() -> Result<()> {
         OptimizerConfig::AdamW(AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() }),
     ];
     for optimizer in &optimizers {
-        // Each number is rounded once, so the two differ by a rounding at most, but for what the
-        // clipping makes of the gradients.
+        // Each number is rounded once, so the two differ by at most one rounding, apart from the
+        // effect of clipping on the gradients.
         for (dtype, bound) in
             [(DType::F64, 1e-12), (DType::F32, 1e-6), (DType::F16, 2e-3), (DType::BF16, 2e-2)]
         {
@@ -372,7 +373,7 @@ fn optimizers_equal_those_of_the_cpu() -> Result<()> {
     Ok(())
 }
 
-/// Errors of layers that were given what does not fit.
+/// Returns the errors of layers for invalid inputs.
 fn errors(device: &Device) -> Result<Vec<String>> {
     let store = ParamStore::new(0, DType::F32, device);
     let (vb, zeros) =
@@ -403,13 +404,13 @@ fn errors(device: &Device) -> Result<Vec<String>> {
 fn errors_are_those_of_the_cpu() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
     for (found, expected) in errors(&device)?.iter().zip(&errors(&Device::Cpu)?) {
-        // Behind the first line stands where the error arose.
+        // The location of the error follows after the first line.
         assert_eq!(found.lines().next(), expected.lines().next());
     }
     Ok(())
 }
 
-/// A step of a network of mixed precision, through the layers.
+/// A step of a mixed-precision network, through the layers.
 #[test]
 fn a_network_in_bf16_equals_that_in_f32_on_the_cpu() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Every operation, in both forms, against central differences in f64.
+//! Every operation, in both implementations, compared with central differences in f64.
 
 use crate::support::{cpu, noise, portable, weighted_sum};
 use candle_core::{Result, Tensor};
@@ -7,7 +7,7 @@ use mbls_testkit::gradient;
 
 const TOLERANCE: f64 = 2e-7;
 
-/// Checks both forms of an operation.
+/// Checks both implementations of an operation.
 fn check(
     inputs: &[Tensor],
     fast: impl Fn(&[Tensor]) -> Result<Tensor>,
@@ -109,7 +109,7 @@ fn batch_normalisation() -> Result<()> {
     {
         let channels = shape[1];
         let inputs = [noise(&shape, 1)?, noise(&[channels], 2)?, noise(&[channels], 3)?];
-        // An eps that two close values do not vanish in.
+        // An eps large enough not to vanish next to two close values.
         check(
             &inputs,
             |t| Ok(cpu::batch_norm_train(&t[0], &t[1], &t[2], 1e-2)?.output),

@@ -1,11 +1,11 @@
-//! Gradients through results that several operations read, ours and candle's.
+//! Gradients through results that several operations read, both ours and candle's.
 
 use crate::support::{bits, cpu, difference, noise, portable, weighted_sum};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use mbls_nn::{ConvConfig, no_grad};
 
-/// The operations of one form.
+/// The operations of one back end.
 struct Form {
     conv: fn(&Tensor, &Tensor, Option<&Tensor>, &ConvConfig<2>) -> Result<Tensor>,
     relu: fn(&Tensor) -> Result<Tensor>,
@@ -21,8 +21,8 @@ fn variables() -> Result<[Var; 3]> {
     Ok([var(&[2, 3, 6, 6], 1)?, var(&[3, 3, 3, 3], 2)?, var(&[5, 36], 3)?])
 }
 
-/// A result that a convolution, a rectifier, candle's square, and a view of it read; the latter
-/// goes on to ours again.
+/// A result that is read by a convolution, a ReLU, candle's square, and a view of it, which one of
+/// our operations reads again.
 fn several_readers(form: &Form, [x, w, v]: &[Var; 3]) -> Result<(Tensor, Tensor)> {
     let config = ConvConfig { padding: [1, 1], ..ConvConfig::before_norm() };
     let y = (form.relu)(&(form.conv)(x, w, None, &config)?)?;
@@ -58,7 +58,7 @@ fn a_graph_can_be_differentiated_again_and_in_parts() -> Result<()> {
     let vars = variables()?;
     let (all, part) = several_readers(&OURS, &vars)?;
     let (expected_all, expected_part) = several_readers(&PORTABLE, &vars)?;
-    // In turn, so that what one pass left behind would show in the next.
+    // Alternating, so that anything left by one pass would show in the next.
     let mut passes = Vec::new();
     for loss in [&part, &all, &part, &all] {
         passes.push(gradients(&loss.backward()?, &vars));
@@ -111,7 +111,7 @@ fn nothing_is_tracked_without_gradients() -> Result<()> {
     let config = ConvConfig::<2>::before_norm();
     let inner = |y: &Tensor| cpu::conv(y, &w, None, &config);
     let z = no_grad(|| {
-        // An inner end is not the outer one's.
+        // The end of the inner one does not end the outer one.
         no_grad(|| inner(&y))?;
         inner(&y)
     })?;
@@ -122,7 +122,7 @@ fn nothing_is_tracked_without_gradients() -> Result<()> {
     Ok(())
 }
 
-/// Candle walks and drops a graph by recursion; threads of a pool have 2 MiB.
+/// Candle traverses and drops a graph recursively; threads of a pool have 2 MiB of stack.
 #[test]
 fn deep_networks_fit_the_stack_of_a_thread() {
     let run = || -> Result<f64> {

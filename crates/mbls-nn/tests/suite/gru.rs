@@ -1,5 +1,5 @@
-//! Gated recurrent units against PyTorch, the portable form, finite differences and themselves on
-//! other numbers of threads.
+//! Gated recurrent units compared with PyTorch, the portable back end, finite differences and other
+//! numbers of threads.
 
 use crate::support::{bits, cpu, difference, noise, portable, stored_tensor, weighted_sum};
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -12,12 +12,12 @@ type Form = fn(&Tensor, &Tensor, &Tensor, &[usize], bool) -> Result<Tensor>;
 
 const FORMS: [Form; 2] = [cpu::gru, portable::gru];
 
-/// Gates, weight and bias of `[N, L, H]`.
+/// Returns gates, weight and bias of `[N, L, H]`.
 fn inputs([n, l, h]: [usize; 3]) -> Result<[Tensor; 3]> {
     Ok([noise(&[n, l, 3 * h], 1)?, noise(&[3 * h, h], 2)?, noise(&[3 * h], 3)?])
 }
 
-/// The result and the gradients of all inputs.
+/// Returns the result and the gradients of all inputs.
 fn all(
     form: Form,
     inputs: &[Tensor; 3],
@@ -131,8 +131,7 @@ fn bits_do_not_depend_on_the_number_of_threads_or_on_a_history() -> Result<()> {
     Ok(())
 }
 
-/// What stands in the place of padding does not matter, and a text without padding is the same
-/// text.
+/// The values in the padding do not matter, and a text without padding gives the same result.
 #[test]
 fn padding_is_not_seen() -> Result<()> {
     let store = ParamStore::new(3, DType::F64, &Device::Cpu);
@@ -168,7 +167,7 @@ fn names_are_pytorchs_and_what_does_not_fit_is_named() -> Result<()> {
             gru.forward_padded(&zeros(&[2, 5, 4])?, &[0, 0]),
             "input of shape [2, 5, 4], expected [N, L, 3]",
         ),
-        (gru.forward_padded(&zeros(&[0, 5, 3])?, &[]), "nothing empty"),
+        (gru.forward_padded(&zeros(&[0, 5, 3])?, &[]), "none of them 0"),
         (
             gru.forward_padded(&zeros(&[2, 5, 3])?, &[0]),
             "padding = [0], expected 2 numbers of at most 5",

@@ -1,4 +1,5 @@
-//! Initial values: the spreads that PyTorch draws with, and values replaced after a layer is built.
+//! Initial values: the spreads of PyTorch's initialisers, and values replaced after a layer is
+//! built.
 
 use crate::support::{bits, difference};
 use candle_core::{DType, Device, Tensor};
@@ -35,12 +36,12 @@ fn store() -> ParamStore {
     ParamStore::new(3, DType::F64, &Device::Cpu)
 }
 
-/// The values that a layer asking with this hint gets.
+/// Returns the values that a layer gets for this hint.
 fn hinted(name: &str, shape: &[usize], init: Init) -> Result<Tensor> {
     Ok(store().var_builder().get_with_hints(shape, name, init)?)
 }
 
-/// What PyTorch handed to its own generator.
+/// Returns the distribution that PyTorch passed to its generator.
 fn recorded(draw: &Value) -> Init {
     let (first, second) = (number(draw, "first"), number(draw, "second"));
     match draw["draw"].as_str() {
@@ -50,10 +51,10 @@ fn recorded(draw: &Value) -> Init {
     }
 }
 
-/// Draws of the same seed and name differ in scale alone, so that equal values mean equal spreads.
+/// Samples with the same seed and name differ only in scale, so equal values imply equal spreads.
 fn assert_same(found: &Tensor, name: &str, expected: &Value) -> Result<()> {
     let gap = difference(found, &hinted(name, found.dims(), recorded(expected))?)?;
-    // Drawn as f32.
+    // Sampled as f32.
     assert!(gap < 1e-6, "{name}: {gap}, {expected}");
     assert!(found.abs()?.sum_all()?.to_scalar::<f64>()? > 0.0);
     Ok(())
@@ -144,7 +145,7 @@ fn truncated_normals_have_the_quantiles_of_pytorchs() -> Result<()> {
             let weight = store.var_builder().get(COUNT, "w")?;
             store.initialise_truncated("w", TruncatedNormal { mean, std, low, high })?;
             let values = weight.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-            // Bounds that are no f32 are rounded as the values are.
+            // Bounds that are not representable in f32 are rounded like the values.
             let (least, largest) = (f64::from(low as f32), f64::from(high as f32));
             assert!(values.iter().all(|v| (least..=largest).contains(v)), "{case}");
             let quantiles = case["quantiles"]
@@ -156,7 +157,7 @@ fn truncated_normals_have_the_quantiles_of_pytorchs() -> Result<()> {
                 let (quantile, share) =
                     (quantile.as_f64().expect("number"), share.as_f64().expect("number"));
                 let found = values.iter().filter(|&&v| v <= quantile).count() as f64 / COUNT as f64;
-                // Five standard deviations of a binomial share.
+                // Five standard deviations of a binomial proportion.
                 let gap = 5.0 * (share * (1.0 - share) / COUNT as f64).sqrt();
                 assert!((found - share).abs() < gap, "{share}: {found} {case}");
             }
@@ -166,13 +167,13 @@ fn truncated_normals_have_the_quantiles_of_pytorchs() -> Result<()> {
 }
 
 #[test]
-fn a_value_replaced_is_the_value_asked_for() -> Result<()> {
+fn a_replaced_value_is_the_requested_value() -> Result<()> {
     let store = store();
     let layer = Embedding::new(6, 4, Some(2), store.var_builder().pp("words"))?;
     let hint = init::xavier_uniform((6, 4), 2.0)?;
     store.initialise("words.weight", hint)?;
     assert_eq!(bits(layer.weight())?, bits(&hinted("words.weight", &[6, 4], hint)?)?);
-    // Twice is once, and other variables are left.
+    // Initialising twice has the same result as once, and other variables are unchanged.
     Linear::new(4, 3, store.var_builder().pp("fc"))?;
     let before = store.state()["fc.weight"].copy()?;
     let normal = TruncatedNormal::default();

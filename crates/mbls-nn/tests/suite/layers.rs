@@ -1,5 +1,5 @@
-//! What the operations compute: fast against portable form, points without a derivative, ties, NaN,
-//! bad input, running statistics.
+//! Results of the operations: fast compared with portable back end, points without a derivative,
+//! ties, NaN, invalid input, running statistics.
 
 use crate::support::{cpu, difference, noise, portable, weighted_sum};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
@@ -10,7 +10,7 @@ use mbls_nn::{
 };
 use proptest::prelude::*;
 
-/// Result and gradients of `f` at `inputs` of type `dtype`.
+/// Returns the result and the gradients of `f` at `inputs` of type `dtype`.
 fn evaluate(
     inputs: &[Tensor],
     dtype: DType,
@@ -27,12 +27,12 @@ fn evaluate(
     std::iter::once(Ok(y)).chain(tensors.iter().map(gradient)).collect()
 }
 
-/// Types of the fast form, and how far it may be from the slow one.
+/// Types of the fast back end, and its tolerance relative to the portable one.
 const TYPES: [(DType, f64); 2] = [(DType::F64, 1e-12), (DType::F32, 2e-5)];
 
-/// Compares results and gradients of a fast form in f64 and f32 with a slow one in f64, both of the
-/// same numbers: in f32 the slow form's own rounding of long sums would be larger than what is
-/// looked for.
+/// Compares results and gradients of a fast back end in f64 and f32 with a portable one in f64, for
+/// the same numbers. In f32 the portable back end's own rounding of long sums would exceed the
+/// tolerance.
 fn compare(
     inputs: &[Tensor],
     fast: impl Fn(&[Tensor]) -> Result<Tensor>,
@@ -101,8 +101,8 @@ proptest! {
     }
 }
 
-/// Batch norm with what follows in one operation has the bits of the operations apart, in results
-/// and gradients.
+/// Batch norm with a fused epilogue is bit-identical to the separate operations, in results and
+/// gradients.
 fn together_as_apart(inputs: &[Tensor; 3], residual: &Tensor, own_statistics: bool) -> Result<()> {
     let [x, weight, bias] = inputs.clone();
     let (mean, variance) = (weight.affine(0.5, 0.1)?, bias.abs()?);
@@ -146,8 +146,8 @@ fn together_as_apart(inputs: &[Tensor; 3], residual: &Tensor, own_statistics: bo
                 cpu::relu(&normalised(t)?)
             }
         };
-        // Two roundings of a number next to 0 may lie on either side of 0, where the gradients
-        // differ by all.
+        // Two roundings of a number close to 0 may be on different sides of 0, where the gradients
+        // differ completely.
         let wide = inputs.iter().map(|t| t.to_dtype(DType::F64)).collect::<Result<Vec<_>>>()?;
         let nearest = normalised(&wide)?.abs()?.flatten_all()?.min(0)?.to_scalar::<f64>()?;
         let types = if nearest > 1e-5 { &TYPES[..] } else { &TYPES[..1] };
@@ -242,7 +242,7 @@ fn running_statistics_move_by_momentum_with_the_unbiased_variance() -> Result<()
             assert!((found(layer.running_mean())? - moved(0.0, mean)).abs() < bound);
             assert!((found(layer.running_var())? - moved(1.0, unbiased)).abs() < bound);
         }
-        // Evaluation uses the statistics and leaves them.
+        // Evaluation uses the statistics and leaves them unchanged.
         let before = layer.running_var().copy()?;
         let y = layer.forward_t(&x, false)?.to_dtype(DType::F64)?;
         let (mean, var) =
@@ -259,7 +259,7 @@ fn running_statistics_move_by_momentum_with_the_unbiased_variance() -> Result<()
 
 #[test]
 fn batch_statistics_survive_a_large_offset() -> Result<()> {
-    // In f32 a mean of squares minus the square of the mean would have no digit left here.
+    // In f32 a mean of squares minus the square of the mean would have no correct digit left here.
     let x = (noise(&[64, 1, 16, 16], 1)? + 1000.0)?.to_dtype(DType::F32)?;
     let exact = portable::batch_norm_train(
         &x.to_dtype(DType::F64)?,

@@ -1,10 +1,12 @@
-//! Layers, operations of every back end, optimizers and checkpoints, used as other crates use them.
+//! Layers, operations of every back end, optimizers and checkpoints, used in the same way as by
+//! other crates.
 //!
-//! One program for the whole crate: each program more would be linked with all of candle again.
+//! One program for the whole crate: each additional program would be linked with all of candle
+//! again.
 
 mod averages;
 mod backward;
-/// Weights from files of PyTorch and safetensors, and to safetensors.
+/// Weights from PyTorch and safetensors files, and saving to safetensors.
 mod checkpoint {
     mod files;
     mod hostile;
@@ -17,8 +19,8 @@ mod conv1d_channels_last;
 mod convolution;
 #[cfg(feature = "cuda")]
 mod cuda;
-/// The layers, optimizers and schedules against values that PyTorch computed: whatever cases the
-/// directory of golden values holds.
+/// The layers, optimizers and schedules compared with values computed by PyTorch, for all cases in
+/// the directory of golden values.
 mod golden {
     mod models;
     mod optim;

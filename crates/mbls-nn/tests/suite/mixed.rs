@@ -1,5 +1,5 @@
-//! Mixed precision: activations and weights in bf16, batch normalisation's tensors, sums and
-//! masters in f32. On the CPU the portable forms compute it.
+//! Mixed precision: activations and weights in bf16; batch normalisation's tensors, sums and master
+//! weights in f32. On the CPU the portable back end computes it.
 
 use crate::support::{cpu, difference, noise, portable, weighted_sum};
 use candle_core::{D, DType, Device, Module, Result, Tensor, Var};
@@ -25,7 +25,7 @@ fn network(vb: VarBuilder) -> Result<impl Fn(&Tensor) -> Result<Tensor>> {
     })
 }
 
-/// The losses of some steps, and the running variances behind them.
+/// Returns the losses of some steps, and the running variances after them.
 fn train(dtype: DType) -> Result<(Vec<f64>, Vec<Tensor>)> {
     let store = ParamStore::new(5, dtype, &Device::Cpu);
     let forward = network(store.var_builder())?;
@@ -76,7 +76,7 @@ fn training_in_bf16_follows_that_in_f32() -> Result<()> {
 }
 
 #[test]
-fn batch_norm_of_bf16_beside_f32_parameters() -> Result<()> {
+fn batch_norm_of_bf16_with_f32_parameters() -> Result<()> {
     let parameters = [noise(&[3], 2)?.to_dtype(DType::F32)?, noise(&[3], 3)?.to_dtype(DType::F32)?];
     let (mean, variance) =
         (noise(&[3], 4)?.to_dtype(DType::F32)?, noise(&[3], 5)?.abs()?.to_dtype(DType::F32)?);

@@ -1,5 +1,4 @@
-//! The parameter store: initial values that depend on names, names that are shared, states that are
-//! read back.
+//! The parameter store: initial values that depend on names, shared names, and restored states.
 
 use candle_core::{DType, Device};
 use mbls_nn::{BatchNorm2d, Linear, ParamStore, Result};

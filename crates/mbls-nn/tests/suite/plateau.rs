@@ -1,4 +1,4 @@
-//! Rates on a plateau against those of PyTorch's `ReduceLROnPlateau`.
+//! Learning rates on a plateau compared with those of PyTorch's `ReduceLROnPlateau`.
 
 use mbls_nn::{ReduceOnPlateau, Schedule};
 use mbls_testkit::golden;
@@ -28,7 +28,7 @@ fn rates_are_those_of_pytorch() {
                 expected,
                 "{settings:?} epoch {epoch}"
             );
-            // The two epochs of a warm-up do not count, however good they were.
+            // The two epochs of a warm-up do not count, however good their metrics are.
             let warm = [&[0.0, -9.0], &metrics[..epoch]].concat();
             assert_eq!(
                 after.learning_rate(base, epoch + 2, &warm),

@@ -1,4 +1,5 @@
-//! Pooling and resampling: fast against portable form, finite differences, threads, NaN, bad input.
+//! Pooling and resampling: fast compared with portable back end, finite differences, threads, NaN,
+//! invalid input.
 
 use crate::support::{bits, cpu, difference, noise, portable, weighted_sum};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
@@ -8,10 +9,10 @@ use mbls_nn::{
 use mbls_testkit::gradient;
 use proptest::prelude::*;
 
-/// One operation in one form.
+/// One operation in one implementation.
 type Form = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
 
-/// Every operation over two axes, fast and portable.
+/// Returns every operation over two axes, fast and portable.
 fn forms(size: PoolSize<2>, output: [usize; 2]) -> Vec<(Form, Form)> {
     let mut forms: Vec<(Form, Form)> = vec![
         (
@@ -76,7 +77,7 @@ proptest! {
                 }
             }
         }
-        // One axis is the other's case of a single row.
+        // One axis is the two-dimensional case with a single row.
         let x = x.narrow(2, 0, 1).unwrap();
         let line = PoolSize::<1> { kernel: [kernel[1]], stride: [stride[1]], padding: [padding[1]], ceil_mode };
         let row = PoolSize { kernel: [1, kernel[1]], stride: [1, stride[1]], padding: [0, padding[1]], ceil_mode };
@@ -146,7 +147,7 @@ fn a_nan_reaches_the_windows_that_see_it_and_no_other() -> Result<()> {
         assert_eq!(fast, slow, "operation {i}");
         assert!(fast.iter().any(|&n| n) && !fast.iter().all(|&n| n), "operation {i}");
     }
-    // Nothing but minus infinity: the first entry is the maximum.
+    // Only minus infinity: the first entry is the maximum.
     let low = Tensor::full(f64::NEG_INFINITY, (1, 1, 6, 7), &Device::Cpu)?;
     for (y, places) in
         [cpu::max_pool_with_indices(&low, &size)?, portable::max_pool_with_indices(&low, &size)?]

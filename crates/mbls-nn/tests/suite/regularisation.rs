@@ -13,7 +13,7 @@ fn dropout_keeps_a_share_and_the_mean() -> Result<()> {
     for p in [0.1, 0.5, 0.9] {
         let y = Dropout::new(p, 3)?.forward_t(&x, true)?.flatten_all()?.to_vec1::<f64>()?;
         let dropped = y.iter().filter(|&&v| v == 0.0).count() as f64 / y.len() as f64;
-        // Five standard deviations of a binomial share.
+        // Five standard deviations of a binomial proportion.
         assert!((dropped - p).abs() < 5.0 * (p * (1.0 - p) / 1e5).sqrt(), "{p}: {dropped}");
         assert!(y.iter().all(|&v| v == 0.0 || (v - 1.0 / (1.0 - p)).abs() < 1e-6));
     }
@@ -31,7 +31,7 @@ fn masks_are_a_function_of_seed_and_position() -> Result<()> {
     let second = bits(&layer.forward_t(&x, true)?)?;
     assert_eq!(layer.position(), 2);
     assert!(first != second && first != bits(&Dropout::new(0.5, 12)?.forward_t(&x, true)?)?);
-    // Blocks do not repeat one another.
+    // Blocks do not repeat.
     assert!(first[..1 << 14] != first[1 << 14..1 << 15]);
     let resumed = Dropout::new(0.5, 11)?;
     resumed.set_position(1);
@@ -43,7 +43,7 @@ fn masks_are_a_function_of_seed_and_position() -> Result<()> {
         resumed.set_position(1);
         assert!(pool.install(|| bits(&resumed.forward_t(&x, true)?))? == second);
     }
-    // Evaluation takes no position.
+    // Evaluation does not advance the position.
     layer.forward_t(&x, false)?;
     assert_eq!(layer.position(), 2);
     let x = [noise(&[7, 5], 1)?];
@@ -75,10 +75,10 @@ fn channels_are_kept_or_dropped_whole() -> Result<()> {
         let count = dropped.len() as f64;
         let share = dropped.iter().filter(|&&d| d).count() as f64 / count;
         assert!((share - p).abs() < 5.0 * (p * (1.0 - p) / count).sqrt(), "{p}: {share}");
-        // Each image's channels by themselves: neither all images nor all channels alike.
+        // Each sample drops its own channels: neither all samples nor all channels are alike.
         assert!(dropped[..channels] != dropped[channels..2 * channels]);
         assert!((0..images).any(|i| dropped[i * channels] != dropped[i * channels + 1]));
-        // The mask is that of the single entries: a function of seed, position and number.
+        // The mask is that of single entries: a function of seed, position and number.
         let single = Dropout::new(p, 3)?
             .forward_t(&Tensor::ones((images, channels), DType::F64, &Device::Cpu)?, true)?;
         let single = single.flatten_all()?.to_vec1::<f64>()?;
@@ -90,7 +90,8 @@ fn channels_are_kept_or_dropped_whole() -> Result<()> {
         layer.set_position(5);
         weighted_sum(&layer.forward_t(&t[0], true)?)
     })?;
-    // Evaluation takes no position, an input whose axes lie in another order is as good.
+    // Evaluation does not advance the position, and an input with another memory order is
+    // supported.
     assert_eq!(layer.position(), 6);
     assert_eq!(bits(&layer.forward_t(&x[0], false)?)?, bits(&x[0])?);
     layer.set_position(5);
@@ -133,7 +134,7 @@ fn embedding_gradients_are_those_of_finite_differences() -> Result<()> {
         gradient::check(&[noise(&[3, 5], 1)?], 2e-7, |t| {
             weighted_sum(&form(&t[0].t()?, &ids.t()?, None)?)
         })?;
-        // Gradients that are one number repeated, or lie in another order.
+        // Gradients that are a broadcast number, or have another memory order.
         gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| form(&t[0], &ids, None)?.sum_all())?;
         gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| {
             weighted_sum(&form(&t[0], &ids, None)?.transpose(0, 2)?)

@@ -1,4 +1,5 @@
-//! What optimizers and networks save: through safetensors and back, and states that do not fit.
+//! Saved states of optimizers and networks: through safetensors and back, and states that do not
+//! fit.
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 type State = BTreeMap<String, Tensor>;
 
-/// What a program does that keeps a state in a file.
+/// Saves and loads a state like a program that keeps it in a file.
 fn through_a_file(state: State) -> Result<State> {
     let folder = std::env::temp_dir().join(format!("mbls-nn-state-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -104,13 +105,13 @@ fn types_and_values_that_do_not_fit_are_listed_and_nothing_changes() -> Result<(
             "p.step: NaN, expected a whole number of at least 0",
         ),
     ] {
-        // One that fits and is new.
+        // One that fits and has new values.
         state.insert("p.exp_avg_sq".into(), Tensor::new(&[7f32, 7.0], &Device::Cpu)?);
         let message = adam.load_state(&state).unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
         assert!(adam.state().values().map(bytes).eq(before.iter().cloned()), "{part}");
     }
-    // What another program wrote in types of its own: PyTorch counts steps in f32.
+    // State written by another program in other types: PyTorch counts steps in f32.
     let mut state = with("p.step", Tensor::new(5f32, &Device::Cpu)?)?;
     state.insert("p.exp_avg".into(), Tensor::new(&[0.5f64, 0.25], &Device::Cpu)?);
     adam.load_state(&state)?;

@@ -1,8 +1,8 @@
-//! What several of these tests share.
+//! Helpers shared by several of these tests.
 
 use candle_core::{DType, Device, Result, Tensor};
 
-/// The operations of one back end as functions, so that a test can run over several.
+/// The operations of one back end as functions, so that a test can run over several back ends.
 macro_rules! form {
     ($(#[$attribute:meta])* $form:ident, $backend:ident) => {
         $(#[$attribute])*
@@ -137,7 +137,7 @@ form!(
     Cuda
 );
 
-/// Numbers that look random, without ties and away from 0, in `(-1, 1)`.
+/// Returns pseudo-random numbers without ties and away from 0, in `(-1, 1)`.
 pub(crate) fn noise(shape: &[usize], salt: u64) -> Result<Tensor> {
     let n: usize = shape.iter().product();
     let value = |i: usize| {
@@ -147,39 +147,38 @@ pub(crate) fn noise(shape: &[usize], salt: u64) -> Result<Tensor> {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let u = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
-        // A finite difference that crosses 0, where ReLU has no derivative, would mislead: keep
-        // clear of 0.
+        // Keep away from 0, where ReLU has no derivative and a finite difference would be wrong.
         if u < 0.5 { -1.0 + 1.98 * u } else { 0.01 + 1.98 * (u - 0.5) }
     };
     Tensor::from_vec((0..n).map(value).collect::<Vec<f64>>(), shape, &Device::Cpu)
 }
 
-/// A scalar whose gradient with respect to `y` is different at every place.
+/// Returns a scalar whose gradient with respect to `y` differs at every position.
 pub(crate) fn weighted_sum(y: &Tensor) -> Result<Tensor> {
     let weights = noise(y.dims(), 99)?.to_dtype(y.dtype())?;
     (y * weights)?.sum_all()
 }
 
-/// `max |a - b| / (1 + max |b|)`.
+/// Returns `max |a - b| / (1 + max |b|)`.
 pub(crate) fn difference(a: &Tensor, b: &Tensor) -> Result<f64> {
     assert_eq!(a.dims(), b.dims(), "shapes");
     let (a, b) = (a.to_dtype(DType::F64)?.flatten_all()?, b.to_dtype(DType::F64)?.flatten_all()?);
     let (a, b) = (a.to_vec1::<f64>()?, b.to_vec1::<f64>()?);
     let scale = b.iter().fold(1.0, |m: f64, v| m.max(1.0 + v.abs()));
-    // A NaN on one side alone must not pass.
+    // A NaN on one side only must not pass.
     let gap = |(a, b): (&f64, &f64)| if a.is_nan() && b.is_nan() { 0.0 } else { (a - b).abs() };
     let gaps: Vec<f64> = a.iter().zip(&b).map(gap).collect();
     assert!(gaps.iter().all(|g| g.is_finite()), "a gap is not finite");
     Ok(gaps.iter().fold(0.0, |m: f64, &g| m.max(g)) / scale)
 }
 
-/// A tensor of a fixture, which holds its values row by row and its shape.
+/// Returns a tensor of a fixture, which stores its row-major values and its shape.
 pub(crate) fn stored_tensor(value: &serde_json::Value) -> Result<Tensor> {
     let values: Vec<f64> = serde_json::from_value(value["values"].clone()).expect("numbers");
     Tensor::from_vec(values, mbls_testkit::golden::sizes(&value["shape"]), &Device::Cpu)
 }
 
-/// The bits of a tensor.
+/// Returns the bits of a tensor.
 pub(crate) fn bits(t: &Tensor) -> Result<Vec<u64>> {
     let t = t.flatten_all()?;
     Ok(match t.dtype() {

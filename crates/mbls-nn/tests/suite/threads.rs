@@ -1,4 +1,4 @@
-//! The bits of results and gradients do not depend on the number of threads.
+//! Results and gradients are bit-identical for any number of threads.
 
 use crate::support::{bits, noise, weighted_sum};
 use candle_core::backprop::GradStore;
@@ -10,7 +10,7 @@ use mbls_nn::{
     SgdConfig, clip_grad_norm,
 };
 
-/// Everything a training step computes, as bits.
+/// Returns everything that a training step computes, as bits.
 fn step(dtype: DType) -> Result<Vec<u64>> {
     let store = ParamStore::new(5, dtype, &Device::Cpu);
     let vb = store.var_builder();
@@ -46,7 +46,7 @@ fn step(dtype: DType) -> Result<Vec<u64>> {
     Ok(all)
 }
 
-/// Runs something on a pool of that many threads.
+/// Runs a function on a pool with this number of threads.
 fn on<R: Send>(threads: usize, run: impl FnOnce() -> Result<R> + Send) -> Result<R> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -67,9 +67,9 @@ fn a_training_step_is_bit_identical_for_1_2_and_4_threads() -> Result<()> {
     Ok(())
 }
 
-/// Entries from `from` to `to` of a parameter, of an average of it and of the optimizer's state
-/// after three steps, as bits, by name; the parameter consists of the entries `part` of one that is
-/// cut among threads.
+/// Returns the entries `from` to `to` of a parameter, of its average and of its optimizer state
+/// after three steps, as bits, by name. The parameter consists of the entries `part` of one that is
+/// divided among threads.
 fn updates(
     config: &OptimizerConfig,
     dtype: DType,
@@ -114,8 +114,8 @@ fn updates_of_long_parameters_are_bit_identical_for_1_2_and_5_threads() -> Resul
                     "{config:?} {dtype:?} {threads}"
                 );
             }
-            // Entry by entry what a short parameter gets, which one thread steps in one go: where
-            // the long one is cut too.
+            // Every entry equals that of a short parameter, which one thread updates at once, also
+            // where the long one is divided.
             for start in [0, 32_000, 65_000, 199_003] {
                 let part = [start, start + 1000];
                 let short = updates(&config, dtype, part, part)?;

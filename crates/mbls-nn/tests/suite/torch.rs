@@ -1,4 +1,4 @@
-//! Values, gradients and indices that PyTorch computed.
+//! Values, gradients and indices computed by PyTorch.
 
 use crate::support::{cpu, difference, portable};
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -30,7 +30,7 @@ fn tensor(case: &Value, values: &str, shape: &str) -> Result<Tensor> {
     Tensor::from_vec(numbers(&case[values]), shape, &Device::Cpu)
 }
 
-/// Compares one form with what a case says.
+/// Compares one implementation with the values of a case.
 fn check(case: &Value, f: impl Fn(&Tensor) -> Result<(Tensor, Option<Tensor>)>) -> Result<()> {
     let x = Var::from_tensor(&tensor(case, "x", "shape")?)?;
     let (y, indices) = f(&x)?;
@@ -184,8 +184,8 @@ fn check_cumulative<const D: usize>(case: &Value) -> Result<()> {
         assert!(difference(&plain.forward_t(&last, false)?, &tensor(&case["evaluated"])?)? < bound);
         let seen = plain.num_batches_tracked().expect("counted").to_scalar::<i64>()?;
         assert_eq!(seen, 4, "evaluation counts nothing");
-        // The count is part of what is saved: a network that goes on from a file moves as the one
-        // that was saved.
+        // The count is part of the saved state: a network restored from a file continues like the
+        // saved one.
         let resumed = ParamStore::new(2, dtype, &Device::Cpu);
         let layer = BatchNorm::<D>::with_config(3, config, resumed.var_builder())?;
         let bytes = stores[0].to_safetensors().map_err(candle_core::Error::wrap)?;

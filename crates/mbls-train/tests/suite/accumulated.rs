@@ -1,4 +1,4 @@
-//! Several batches that make one step of the optimizer.
+//! Several batches per optimizer step.
 
 use crate::support::{EPOCHS, Points, Rows, bytes, config, loader, parts, tensors};
 use candle_core::Device;
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Notes the steps that checkpoints are written after, and fails at one.
+/// Records the steps after which checkpoints are written, and fails at one.
 struct Watch<'a> {
     saved: &'a RefCell<Vec<usize>>,
     stop: Option<(usize, usize)>,
@@ -32,8 +32,8 @@ impl Observer for Watch<'_> {
     }
 }
 
-/// Trains on 60 points, in batches of `size`, without batch norm, whose statistics are of each
-/// batch by itself.
+/// Trains on 60 points, in batches of `size`, without batch norm, whose statistics are computed per
+/// batch.
 fn train(
     folder: &Path,
     config: TrainerConfig,
@@ -67,7 +67,7 @@ fn accumulating(batches: usize) -> TrainerConfig {
 
 /// The last batch of an epoch is smaller than the others, and the last step has fewer batches.
 #[test]
-fn steps_are_those_of_big_batches() {
+fn steps_agree_with_those_of_big_batches() {
     let folder = tempfile::tempdir().unwrap();
     let saved = RefCell::default();
     let trained = |name: &str, batches: usize, size: usize| {

@@ -1,4 +1,4 @@
-//! Trainings that end before their last epoch.
+//! Early stopping.
 
 use crate::support::{EPOCHS, bytes, config, data, parts, tensors, train};
 use candle_core::Device;
@@ -7,7 +7,7 @@ use mbls_train::event::{self, Event};
 use mbls_train::{EarlyStopping, Error, Observer, Result, RunDirectory, Trainer, TrainerConfig};
 use std::path::Path;
 
-/// Follows what never becomes better after the first epoch.
+/// Follows a metric that never improves after the first epoch.
 fn stopping(patience: usize) -> TrainerConfig {
     let metric = Some("constant".to_owned());
     let early_stopping =
@@ -15,7 +15,7 @@ fn stopping(patience: usize) -> TrainerConfig {
     TrainerConfig { early_stopping, ..config("early") }
 }
 
-/// The events of the log: the numbers of the epochs, and the last one.
+/// Returns the events of the log: the numbers of the epochs, and the last event.
 fn log(folder: &Path) -> (Vec<usize>, Event) {
     let events = event::read(&folder.join("events.jsonl")).unwrap();
     let epochs = events.iter().filter_map(|event| {
@@ -25,7 +25,7 @@ fn log(folder: &Path) -> (Vec<usize>, Event) {
 }
 
 #[test]
-fn a_run_ends_after_epochs_without_a_better_value_and_says_why() {
+fn a_run_ends_after_epochs_without_an_improvement_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let (outcome, _) = train(folder.path(), stopping(2), None).unwrap();
     let early = outcome.early.clone().unwrap();
@@ -37,7 +37,7 @@ fn a_run_ends_after_epochs_without_a_better_value_and_says_why() {
     assert_eq!(epochs, [0, 1, 2]);
     let Event::End(end) = last else { panic!("{last:?}") };
     assert_eq!((end.epochs, end.early), (3, Some(early)));
-    // Started again it is finished.
+    // A restarted run is already finished.
     let before = bytes(folder.path());
     let (again, _) = train(folder.path(), stopping(2), None).unwrap();
     assert_eq!((again.epochs, again.early, again.resumed_after), (3, outcome.early, 3));
@@ -81,16 +81,16 @@ fn patience_goes_on_where_it_was() {
     let (outcome, _) = train(&stopped, stopping(3), None).unwrap();
     assert_eq!((outcome.resumed_after, outcome.epochs), (2, 4));
     assert!(bytes(&stopped) == bytes(&whole), "other bytes");
-    // A run that does not end early is another.
+    // A run without early stopping is another run.
     let error = train(&stopped, config("early"), None).unwrap_err().to_string();
     assert!(
-        error.contains("patience: expected none, found that of a run that may end early"),
+        error.contains("patience: expected none, found that of a run with early stopping"),
         "{error}"
     );
 }
 
 #[test]
-fn what_is_not_measured_cannot_be_followed() {
+fn a_metric_that_is_not_measured_cannot_be_followed() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = stopping(2);
     config.early_stopping.as_mut().unwrap().metric = Some("loss".to_owned());

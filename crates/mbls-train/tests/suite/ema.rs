@@ -1,4 +1,4 @@
-//! The average of the weights: what is validated and kept in their place.
+//! The average of the weights, which is validated and kept in place of the weights.
 
 use crate::support::{EPOCHS, bytes, config, data, numbers, parts, tensors, train};
 use candle_core::{Device, Tensor};
@@ -13,21 +13,22 @@ fn averaged(ema: EmaConfig) -> TrainerConfig {
     TrainerConfig { ema: Some(ema), ..config("average") }
 }
 
-/// The accuracy of each epoch, from the event log.
+/// Returns the accuracy of each epoch, from the event log.
 fn accuracies(folder: &Path) -> Vec<f64> {
     let accuracy =
         |event| if let Event::Epoch(report) = event { report.validation["accuracy"] } else { None };
     event::read(&folder.join("events.jsonl")).unwrap().into_iter().filter_map(accuracy).collect()
 }
 
-/// An epoch of [`by_hand`]: accuracies with the weights and with their averages, and the latter.
+/// An epoch of [`by_hand`]: accuracies with the weights and with their averages, and the averages.
 struct Epoch {
     own: f64,
     averaged: f64,
     averages: BTreeMap<String, Vec<f64>>,
 }
 
-/// The training of [`train`] in its plainest form, with averages number by number after every step.
+/// The training of [`train`] as a minimal loop, with averages computed number by number after every
+/// step.
 fn by_hand(decay: f64, average_buffers: bool) -> Vec<Epoch> {
     let (store, mut task, mut optimizer) = parts(None).unwrap();
     let [training, validation] = data();
@@ -90,7 +91,7 @@ fn averages_are_validated_and_kept_in_place_of_the_weights() {
         let own: Vec<f64> = epochs.iter().map(|epoch| epoch.own).collect();
         let expected: Vec<f64> = epochs.iter().map(|epoch| epoch.averaged).collect();
         assert_eq!(accuracies(&plain), own);
-        assert_ne!(own, expected, "a test that could not tell them apart");
+        assert_ne!(own, expected, "this test requires that they differ");
 
         let folder = folder.path().join(average_buffers.to_string());
         let ema = EmaConfig { decay: 0.95, average_buffers, ..Default::default() };
@@ -147,7 +148,7 @@ fn a_run_stopped_after_each_epoch_ends_with_the_same_bytes() {
     assert_eq!(outcome.resumed_after, EPOCHS - 1);
     assert_eq!((outcome.best, accuracy), (expected.0.best, expected.1));
     assert!(bytes(&stopped) == bytes(&whole), "other bytes");
-    // A run that is finished already.
+    // A run that is already finished.
     let (outcome, accuracy) = train(&stopped, config(), None).unwrap();
     assert_eq!((outcome.resumed_after, accuracy), (EPOCHS, expected.1));
     assert!(bytes(&stopped) == bytes(&whole), "other bytes");

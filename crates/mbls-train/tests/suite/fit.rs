@@ -1,4 +1,4 @@
-//! What a fit leaves, what stops it, and what it refuses.
+//! The results of a fit, and the errors that stop or prevent it.
 
 use crate::support::{EPOCHS, PointTask, bytes, config, loader, train};
 use candle_core::{DType, Device};
@@ -63,7 +63,7 @@ fn a_non_finite_loss_stops_training_and_keeps_the_checkpoint() {
         matches!(events.last(), Some(Event::Stop(Stop { reason })) if *reason == error.to_string())
     );
 
-    // The three epochs before are kept: the run goes on from them to the same bytes.
+    // The three epochs before are kept: the run resumes from them and ends with the same bytes.
     let (outcome, _) = train(&stopped, config("points"), None).unwrap();
     assert_eq!(outcome.resumed_after, 3);
     assert_eq!(bytes(&stopped), bytes(&whole));
@@ -106,7 +106,7 @@ fn a_checkpoint_of_another_training_or_model_is_refused() {
     let error = train(folder.path(), config("others"), None).unwrap_err().to_string();
     assert!(error.contains("last.safetensors: identity: expected others, found points"), "{error}");
 
-    // The same words, but another network.
+    // The same identity, but another network.
     let store = ParamStore::new(7, DType::F32, &Device::Cpu);
     let linear = Linear::new(3, 2, store.var_builder().pp("fc")).unwrap();
     let norm = BatchNorm2d::new(2, store.var_builder().pp("bn")).unwrap();
@@ -132,7 +132,7 @@ fn a_checkpoint_of_another_training_or_model_is_refused() {
     assert_eq!(bytes(folder.path()), before);
 }
 
-/// The rates of the epochs, from the event log.
+/// Returns the learning rates of the epochs, from the event log.
 fn rates(folder: &Path) -> Vec<f64> {
     let rate =
         |event| if let Event::Epoch(report) = event { Some(report.learning_rate) } else { None };
@@ -142,7 +142,7 @@ fn rates(folder: &Path) -> Vec<f64> {
 #[test]
 fn a_schedule_that_follows_a_metric_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    // What can never be better: the rate falls with every epoch but the first.
+    // A metric that can never improve: the rate falls in every epoch but the first.
     let settings = ReduceOnPlateau {
         mode: PlateauMode::Max,
         patience: 0,
@@ -159,7 +159,7 @@ fn a_schedule_that_follows_a_metric_goes_on_where_it_was() {
         (None, [0.1, 0.1, 0.05, 0.025, 0.0125]),
         (Some("accuracy"), [0.1, 0.1, 0.05, 0.025, 0.0125]),
         (Some("constant"), [0.1, 0.1, 0.05, 0.025, 0.0125]),
-        // What is undefined is no better than anything, not even at first.
+        // An undefined value is never an improvement, not even at first.
         (Some("undefined"), [0.1, 0.05, 0.025, 0.0125, 0.00625]),
     ] {
         let name = |part: &str| folder.path().join(format!("{part}-{}", metric.unwrap_or("score")));
@@ -186,7 +186,9 @@ fn a_schedule_that_follows_a_metric_goes_on_where_it_was() {
     );
     let error = train(&plain, plateau(None), None).unwrap_err().to_string();
     assert!(
-        error.contains("metrics: expected 5 of the schedule's metric after 5 epochs, found 0"),
+        error.contains(
+            "metrics: expected 5 values of the schedule's metric after 5 epochs, found 0"
+        ),
         "{error}"
     );
 }
@@ -218,14 +220,14 @@ fn settings_and_data_that_cannot_train_are_refused() {
 }
 
 #[test]
-fn what_was_written_after_the_last_checkpoint_leaves_the_log() {
+fn events_after_the_last_checkpoint_are_removed_from_the_log() {
     let folder = tempfile::tempdir().unwrap();
     train(folder.path(), config("points"), None).unwrap();
     let path = folder.path().join("events.jsonl");
     let mut text = std::fs::read(&path).unwrap();
     text.extend(b"{\"event\":\"epo");
     std::fs::write(&path, text).unwrap();
-    // A run that was to have two epochs is finished: nothing is written.
+    // A run of two epochs in total is finished: nothing is written.
     let start = Start { identity: "points".to_owned(), epoch: 2, step: 0, epochs: 2, steps: 8 };
     EventLog::new(&path).start(&start).unwrap();
     let events = event::read(&path).unwrap();

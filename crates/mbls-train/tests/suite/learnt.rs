@@ -1,4 +1,4 @@
-//! Losses that learn from validation data: what they learn, and that it survives an interruption.
+//! Losses that learn from validation data: their learnt state, and how it survives an interruption.
 
 use crate::support::{EPOCHS, bytes, config, data, parts, tensors, train, train_with};
 use mbls_core::loss::{
@@ -22,7 +22,7 @@ fn scheduled() -> Box<dyn Loss> {
     )
 }
 
-/// A margin that is chosen after two epochs, and is lower than some distances of these logits.
+/// A margin that is selected after two epochs, and is lower than some distances of these logits.
 fn chosen() -> Box<dyn Loss> {
     let rule = MarginRule::MedianDistance { factor: 0.5, epochs: 2 };
     Box::new(AutoMargin::new(rule, MarginLoss::new(0.0, 0.1).unwrap()).unwrap())
@@ -32,7 +32,7 @@ fn chosen() -> Box<dyn Loss> {
 fn the_loss_learns_from_the_validation_data_of_each_epoch() {
     let folder = tempfile::tempdir().unwrap();
     train_with(folder.path(), config("adaptive"), None, adaptive()).unwrap();
-    // The same in its plainest form.
+    // The same as a minimal loop.
     let (store, mut task, mut optimizer) = parts(None).unwrap();
     task.loss = adaptive();
     let [training, validation] = data();
@@ -59,7 +59,7 @@ fn the_loss_learns_from_the_validation_data_of_each_epoch() {
     assert_eq!(last["loss.state"], states[EPOCHS - 1]);
     assert!(
         states.windows(2).all(|pair| pair[0] != pair[1]),
-        "a test in which nothing is learnt: {states:?}"
+        "this test requires that the loss learns: {states:?}"
     );
     // Two classes: multipliers, rho and constraints.
     assert_eq!(last["loss.state"].len(), 6);
@@ -90,7 +90,7 @@ fn a_run_stopped_after_each_epoch_ends_with_the_same_bytes() {
 }
 
 #[test]
-fn what_another_loss_has_learnt_is_refused() {
+fn the_state_of_another_loss_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let [plain, learnt] = ["plain", "learnt"].map(|name| folder.path().join(name));
     train(&plain, config("loss"), Some(2)).unwrap_err();

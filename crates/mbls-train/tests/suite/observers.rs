@@ -1,4 +1,4 @@
-//! What observers hear, and that nothing is measured that nobody asked for.
+//! The events that observers receive; nothing is measured unless it is requested.
 
 use crate::support::{EPOCHS, config, data, parts};
 use candle_core::Device;
@@ -17,7 +17,7 @@ enum Heard {
     Stop(Stop),
 }
 
-/// Writes down all that it hears, and fails at an epoch.
+/// Records everything it receives, and fails at an epoch.
 struct Listener<'a> {
     heard: &'a RefCell<Vec<Heard>>,
     fails_at: Option<usize>,
@@ -61,7 +61,7 @@ impl Observer for Listener<'_> {
     }
 }
 
-/// What a listener hears of a training; the error of one that fails.
+/// Returns the events of a training; the error of one that fails.
 fn listen(config: TrainerConfig, fails_at: Option<usize>) -> (Vec<Heard>, Option<Error>) {
     let folder = tempfile::tempdir().unwrap();
     let heard = RefCell::default();
@@ -78,7 +78,7 @@ fn listen(config: TrainerConfig, fails_at: Option<usize>) -> (Vec<Heard>, Option
 }
 
 #[test]
-fn everything_is_heard_in_its_order() {
+fn events_arrive_in_order() {
     let (heard, error) = listen(config("heard"), None);
     assert!(error.is_none(), "{error:?}");
     let start = Start { identity: "heard".to_owned(), epoch: 0, step: 0, epochs: EPOCHS, steps: 8 };

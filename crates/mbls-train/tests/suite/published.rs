@@ -1,4 +1,4 @@
-//! CALS-ALM on the digits over 12 epochs, beside PyTorch with the authors' formulas
+//! CALS-ALM on the digits over 12 epochs, compared with PyTorch and the authors' formulas
 //! (`fixtures/losses/training.py`).
 
 use candle_core::{DType, Device, Module, Tensor};
@@ -83,7 +83,7 @@ impl Collate<(Vec<f64>, u32)> for Rows {
 struct DigitTask {
     layers: [Linear; 2],
     loss: ClassAdaptive,
-    /// The loss's state after each epoch.
+    /// The state of the loss after each epoch.
     states: Vec<Vec<f64>>,
 }
 
@@ -136,7 +136,7 @@ impl Task for DigitTask {
     }
 }
 
-/// The weights that the generator starts from, as it documents them.
+/// Sets the initial weights that the fixture generator documents.
 fn initialise(store: &ParamStore) {
     let weights = |outputs: usize, inputs: usize| {
         let weight =
@@ -154,7 +154,7 @@ fn initialise(store: &ParamStore) {
     store.load_state(&state.map(|(name, tensor)| (name.to_owned(), tensor)).into()).unwrap();
 }
 
-/// Relative to the largest.
+/// Compares relative to the largest value.
 fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(0f64, |a, x| a.max(x.abs()));
@@ -167,7 +167,7 @@ fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
 }
 
 #[test]
-fn a_training_of_12_epochs_is_that_of_the_published_formulas() {
+fn a_training_of_12_epochs_agrees_with_the_published_formulas() {
     let text = std::fs::read_to_string(format!("{FIXTURES}/losses/training.json")).unwrap();
     let fixture: Fixture = serde_json::from_str(&text).unwrap();
     let digits = Arc::new(Digits::read());

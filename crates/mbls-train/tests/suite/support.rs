@@ -1,4 +1,4 @@
-//! A task small enough to follow: two clouds of points and a linear classifier.
+//! A small task: two clouds of points and a linear classifier.
 
 use candle_core::{DType, Device, Module, Tensor};
 use mbls_core::loss::{CrossEntropy, LogitBatch, Loss, LossOutput};
@@ -48,9 +48,9 @@ pub(crate) struct PointTask {
     pub(crate) norm: BatchNorm2d,
     pub(crate) linear: Linear,
     pub(crate) loss: Box<dyn Loss>,
-    /// Whether points pass to the linear layer as they are.
+    /// Whether points pass to the linear layer without normalisation.
     pub(crate) without_norm: bool,
-    /// Of the points, in training.
+    /// Dropout of the points, in training.
     pub(crate) dropout: Option<Dropout>,
     pub(crate) poison: Option<usize>,
     /// Labels of a training batch's first point for which the batch has no loss.
@@ -155,7 +155,7 @@ pub(crate) fn config(identity: &str) -> TrainerConfig {
     }
 }
 
-/// What is trained, with its variables and its optimizer.
+/// Returns the task with its variables and its optimizer.
 pub(crate) fn parts(poison: Option<usize>) -> Result<(ParamStore, PointTask, Box<dyn Optimizer>)> {
     let store = ParamStore::new(7, DType::F32, &Device::Cpu);
     let vb = store.var_builder();
@@ -179,12 +179,12 @@ pub(crate) fn parts(poison: Option<usize>) -> Result<(ParamStore, PointTask, Box
     ))
 }
 
-/// Training and validation data.
+/// Returns training and validation data.
 pub(crate) fn data() -> [DataLoader<Points, Rows>; 2] {
     [loader(64, Order::Shuffled), loader(20, Order::Sequential)]
 }
 
-/// Trains in `folder`; the accuracy is that of the model at the end.
+/// Trains in `folder` and returns the accuracy of the final model.
 pub(crate) fn train(
     folder: &Path,
     config: TrainerConfig,
@@ -193,7 +193,7 @@ pub(crate) fn train(
     train_with(folder, config, poison, Box::new(CrossEntropy))
 }
 
-/// The same with another loss.
+/// Same as [`train`], with another loss.
 pub(crate) fn train_with(
     folder: &Path,
     config: TrainerConfig,
@@ -216,7 +216,7 @@ pub(crate) fn bytes(folder: &Path) -> [Vec<u8>; 2] {
     ["last.safetensors", "best.safetensors"].map(|name| std::fs::read(folder.join(name)).unwrap())
 }
 
-/// The tensors of a checkpoint, as numbers.
+/// Returns the tensors of a checkpoint as numbers.
 pub(crate) fn tensors(path: &Path) -> BTreeMap<String, Vec<f64>> {
     let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
     tensors.into_iter().map(|(name, tensor)| (name, numbers(&tensor))).collect()

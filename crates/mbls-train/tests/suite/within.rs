@@ -1,4 +1,4 @@
-//! Checkpoints within an epoch: a training that is stopped there goes on with the next step.
+//! Checkpoints within an epoch: a training that is interrupted there resumes with the next step.
 
 use crate::support::{EPOCHS, bytes, config, data, loader, parts};
 use candle_core::Device;
@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
-/// Fails at a step, and notes where the training started.
+/// Fails at a step, and records where the training started.
 struct StopAt<'a> {
     step: Option<(usize, usize)>,
     starts: &'a RefCell<Vec<(usize, usize)>>,
@@ -34,8 +34,8 @@ impl Observer for StopAt<'_> {
     }
 }
 
-/// Trains with all that a step depends on: an average of the weights, dropout, a loss that learns,
-/// batches without a loss.
+/// Trains with everything that a step can depend on: an average of the weights, dropout, a loss
+/// that learns, batches without a loss.
 fn train(
     folder: &Path,
     config: TrainerConfig,
@@ -62,7 +62,7 @@ fn every(time: Option<Duration>) -> TrainerConfig {
     TrainerConfig { checkpoint_every: time, ema, ..config("within") }
 }
 
-/// The epochs of the log, without their times.
+/// Returns the epochs of the log, without their times.
 fn epochs(folder: &Path) -> Vec<EpochReport> {
     let events = event::read(&folder.join("events.jsonl")).unwrap();
     let report = |event| if let Event::Epoch(report) = event { Some(report) } else { None };
@@ -77,8 +77,8 @@ fn a_run_stopped_within_epochs_ends_with_the_same_bytes() {
     let starts = RefCell::default();
     train(&whole, every(None), None, &starts).unwrap();
     starts.borrow_mut().clear();
-    // A checkpoint after every step; the first and the last step of an epoch are among those that
-    // are done again.
+    // A checkpoint after every step; the first and the last step of an epoch are among the repeated
+    // ones.
     for stop in [(0, 3), (0, 5), (2, 0), (2, 7), (4, 6)] {
         let error = train(&stopped, every(Some(Duration::ZERO)), Some(stop), &starts).unwrap_err();
         assert!(matches!(error, Error::Observer { .. }), "{error}");
@@ -98,7 +98,7 @@ fn without_them_an_epoch_is_done_again() {
     let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
     let starts = RefCell::default();
     train(&whole, every(None), None, &starts).unwrap();
-    // Ten minutes are not over either.
+    // Ten minutes have not passed either.
     for time in [None, TrainerConfig::default().checkpoint_every] {
         starts.borrow_mut().clear();
         train(&stopped, every(time), Some((2, 5)), &starts).unwrap_err();
@@ -122,7 +122,7 @@ fn a_checkpoint_within_a_longer_epoch_is_refused() {
         .unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("within.step: expected a step before 3") && text.ends_with("found 6"),
+        text.contains("within.step: expected a step below 3") && text.ends_with("found 6"),
         "{text}"
     );
 }

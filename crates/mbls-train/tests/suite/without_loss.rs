@@ -1,4 +1,4 @@
-//! Batches of which no label counts: they are left out and counted.
+//! Batches without any label that counts: they are skipped and counted.
 
 use crate::support::{EPOCHS, config, data, numbers, parts, tensors};
 use candle_core::Device;
@@ -7,7 +7,7 @@ use mbls_train::event::{self, Event};
 use mbls_train::{Error, EventLog, Mode, Outcome, Result, RunDirectory, Task, Trainer};
 use std::path::Path;
 
-/// Trains where batches whose first point has one of `labels` have no loss.
+/// Trains with batches that have no loss if the label of their first point is in `labels`.
 fn train(folder: &Path, labels: &'static [u32]) -> Result<Outcome> {
     let (store, mut task, optimizer) = parts(None)?;
     task.without_loss = Some(labels);
@@ -19,10 +19,10 @@ fn train(folder: &Path, labels: &'static [u32]) -> Result<Outcome> {
 }
 
 #[test]
-fn they_move_nothing_and_are_counted() {
+fn they_change_nothing_and_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     train(folder.path(), &[1]).unwrap();
-    // The same in its plainest form.
+    // The same as a minimal loop.
     let (store, mut task, mut optimizer) = parts(None).unwrap();
     task.without_loss = Some(&[1]);
     let [training, _] = data();

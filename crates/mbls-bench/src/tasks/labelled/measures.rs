@@ -151,8 +151,8 @@ pub(crate) static MEASURES: [Measure<Labelled>; 22] = [
     },
     Measure {
         is: described::DISTANCE_BEYOND_MARGIN,
-        epoch: Some(|epoch| epoch.distances?.share_beyond_margin),
-        finished: |part| part.distances?.share_beyond_margin,
+        epoch: Some(|epoch| epoch.distances?.fraction_beyond_margin),
+        finished: |part| part.distances?.fraction_beyond_margin,
         resampled: None,
     },
     Measure {

@@ -166,8 +166,8 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
     },
     Measure {
         is: described::DISTANCE_BEYOND_MARGIN,
-        epoch: Some(|epoch| epoch.distances?.share_beyond_margin),
-        finished: |run| run.distances?.share_beyond_margin,
+        epoch: Some(|epoch| epoch.distances?.fraction_beyond_margin),
+        finished: |run| run.distances?.fraction_beyond_margin,
         resampled: None,
     },
     Measure {

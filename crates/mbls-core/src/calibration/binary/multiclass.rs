@@ -3,6 +3,7 @@ use crate::metric::{check_classes, first_maximum};
 use crate::parallel::each_chunk;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The extension of a [`BinaryCalibrator`] to rows of several classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,16 @@ pub enum MulticlassReduction {
     /// share the remainder in their original proportions, or equally if they were all 0. A
     /// confidence below `1 / classes` makes another class the largest.
     TopLabel,
+}
+
+impl fmt::Display for MulticlassReduction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Binary => "binary",
+            Self::OneVsRest => "one-vs-rest",
+            Self::TopLabel => "top-label",
+        })
+    }
 }
 
 /// A [`BinaryCalibrator`] for rows of several classes.

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 /// let labels: Vec<u32> = (0..60).map(|i| u32::from(i % 4 == 0)).collect();
 /// let scores = Scores::from_logits(&logits, 2)?;
 /// let choice = CalibratorChoice::cross_validate(&scores, &labels, &CalibratorChoice::usual(2))?;
-/// assert!(choice.candidates().iter().any(|candidate| candidate.spec == CalibratorSpec::Temperature {}));
+/// assert!(choice.candidates().iter().any(|candidate| candidate.spec == CalibratorSpec::Temperature));
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,8 +58,8 @@ impl CalibratorChoice {
         let reduction =
             if classes == 2 { MulticlassReduction::Binary } else { MulticlassReduction::OneVsRest };
         let mut usual = vec![
-            CalibratorSpec::Temperature {},
-            CalibratorSpec::Vector {},
+            CalibratorSpec::Temperature,
+            CalibratorSpec::Vector,
             CalibratorSpec::Beta { reduction },
         ];
         if classes <= Self::MOST_DIRICHLET_CLASSES {
@@ -110,11 +110,7 @@ impl CalibratorChoice {
     pub(super) fn of_temperature() -> Self {
         let problem = Some("the temperature was given".to_owned());
         Self {
-            candidates: vec![Candidate {
-                spec: CalibratorSpec::Temperature {},
-                nll: None,
-                problem,
-            }],
+            candidates: vec![Candidate { spec: CalibratorSpec::Temperature, nll: None, problem }],
         }
     }
 
@@ -189,7 +185,7 @@ impl TryFrom<Vec<Candidate>> for CalibratorChoice {
 
     fn try_from(candidates: Vec<Candidate>) -> Result<Self> {
         match candidates.first().map(|first| first.spec) {
-            Some(CalibratorSpec::Temperature {}) => Ok(Self { candidates }),
+            Some(CalibratorSpec::Temperature) => Ok(Self { candidates }),
             first => {
                 let value = first.map_or_else(|| "none".to_owned(), |first| format!("{first:?}"));
                 Err(Error::Setting {

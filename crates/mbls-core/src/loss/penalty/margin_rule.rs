@@ -84,9 +84,11 @@ impl MarginRule {
             }
             Self::Confidence { .. } => {}
             Self::LargestDistance { quantile, .. } => {
-                drop(setting::fraction("quantile", quantile)?)
+                setting::fraction("quantile", quantile)?;
             }
-            Self::MedianDistance { factor, .. } => drop(setting::positive("factor", factor)?),
+            Self::MedianDistance { factor, .. } => {
+                setting::positive("factor", factor)?;
+            }
         }
         match self {
             Self::LargestDistance { epochs: 0, .. } | Self::MedianDistance { epochs: 0, .. } => {

@@ -10,18 +10,19 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Adaptive expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|` over bins
-/// of equally many rows.
+/// of equal mass (equally many rows).
 ///
-/// Edge `k` is the confidence at position `k n / bins` of the sorted ones, by linear interpolation,
-/// the last one beyond the end; bins are `(lower, upper]`, so rows of the same confidence share a
-/// bin. Kept are a pair of confidence and correctness per row, in 8 bytes, and the value is
-/// computed in integers: it does not depend on the order of the rows.
+/// Edge `k` is the confidence at position `k n / bins` of the sorted confidences, with linear
+/// interpolation; the last position is past the end, and the last edge is the largest confidence.
+/// Bins are `(lower, upper]`, so rows with the same confidence share a bin. The state keeps
+/// confidence and correctness of each row in 8 bytes, and the value is computed in integers: it
+/// does not depend on the order of the rows.
 ///
 /// # References
 ///
 /// Nguyen and O'Connor, Posterior calibration and exploratory analysis for natural language
-/// processing models, EMNLP 2015; Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437), whose code the
-/// reference convention is.
+/// processing models, EMNLP 2015; Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437), whose code
+/// defines the reference convention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct AdaptiveEce {
@@ -37,11 +38,11 @@ struct State {
 }
 
 impl AdaptiveEce {
-    /// No rows yet, for `bins` bins.
+    /// Creates a metric with `bins` bins that has seen no rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no bins and for more than 65536.
+    /// [`Error::Setting`] if `bins` is 0 or above 65536.
     pub fn new(bins: usize, convention: AdaptiveConvention) -> Result<Self> {
         Ok(Self {
             state: State { bins: check_bins(bins)?, convention, samples: Samples::default() },
@@ -53,21 +54,21 @@ impl AdaptiveEce {
         self.state.bins
     }
 
-    /// Returns the convention that decides which rows count.
+    /// Returns the convention that decides which rows are included.
     pub fn convention(&self) -> AdaptiveConvention {
         self.state.convention
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn n(&self) -> u64 {
         self.state.samples.len() as u64
     }
 
-    /// Adds rows of which only confidence and correctness are known.
+    /// Adds rows given by confidence and correctness only.
     ///
     /// # Errors
     ///
-    /// As [`update`](Metric::update).
+    /// Returns the errors of [`update`](Metric::update).
     pub fn add(&mut self, rows: &TopLabels) -> Result<()> {
         self.extend(rows.iter())
     }

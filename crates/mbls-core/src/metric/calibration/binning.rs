@@ -3,20 +3,20 @@ use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How probabilities are put into bins.
+/// The rule that assigns probabilities to bins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Binning {
-    /// Equally wide bins `(lower, upper]` with the f32 edges of `torch.linspace(0, 1, bins + 1)`; 0
-    /// belongs to the first.
+    /// Bins `(lower, upper]` of equal width with the f32 edges of `torch.linspace(0, 1, bins + 1)`;
+    /// 0 belongs to the first bin.
     #[default]
     EqualWidth,
-    /// Equally wide bins as numpy code in the field computes them: `p` belongs to bin
-    /// `ceil(bins p - 1)`, in f64; 0 to the first. Differs from [`EqualWidth`](Self::EqualWidth) for
-    /// probabilities within 1e-7 of an edge alone.
+    /// Bins of equal width as computed by published numpy code: `p` belongs to bin `ceil(bins p -
+    /// 1)`, in f64, and 0 belongs to the first bin. Differs from [`EqualWidth`](Self::EqualWidth)
+    /// only for probabilities within 1e-7 of an edge.
     EqualWidthCeil,
-    /// Bins of equally many probabilities, with the edges of
+    /// Bins of equal mass (equally many probabilities), with the edges of
     /// [`AdaptiveEce`](crate::metric::AdaptiveEce) in its default convention: the lowest
     /// probability is the lower edge of the first bin and belongs to it.
     EqualMass,
@@ -32,19 +32,19 @@ impl fmt::Display for Binning {
     }
 }
 
-/// Equally wide bins of `[0, 1]`, by either convention.
+/// Bins of equal width on `[0, 1]`, in either convention.
 pub(in crate::metric) enum EqualWidthBins {
     Linspace(Edges),
     Ceil { bins: usize },
 }
 
 impl EqualWidthBins {
-    /// [`Binning::EqualWidth`].
+    /// Returns the bins of [`Binning::EqualWidth`].
     pub(in crate::metric) fn linspace(bins: usize) -> Result<Self> {
         Ok(Self::Linspace(Edges::new(bins)?))
     }
 
-    /// [`Binning::EqualWidthCeil`].
+    /// Returns the bins of [`Binning::EqualWidthCeil`].
     pub(in crate::metric) fn ceil(bins: usize) -> Result<Self> {
         Ok(Self::Ceil { bins: check_bins(bins)? })
     }
@@ -52,12 +52,12 @@ impl EqualWidthBins {
     pub(in crate::metric) fn bin(&self, probability: f64) -> usize {
         match self {
             Self::Linspace(edges) => edges.bin(probability),
-            // The cast of -1, of probability 0, is 0.
+            // Probability 0 leads to -1, which the cast saturates to 0.
             Self::Ceil { bins } => (*bins as f64 * probability - 1.0).ceil() as usize,
         }
     }
 
-    /// Lower and upper edge of each bin.
+    /// Returns the lower and upper edge of each bin.
     pub(in crate::metric) fn intervals(&self) -> Vec<(f64, f64)> {
         match self {
             Self::Linspace(edges) => edges.intervals().collect(),

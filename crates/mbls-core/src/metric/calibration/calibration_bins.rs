@@ -11,12 +11,12 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Calibration in bins: of the top label, of every class, or of every class above a threshold; in
-/// bins of equal width or of equal mass. Its value gives calibration errors in any norm.
+/// Binned calibration of the top label, of every class, or of every class above a threshold, in
+/// bins of equal width or of equal mass. The value provides calibration errors in any norm.
 ///
-/// Equal width takes memory in O(bins x curves), whatever the number of rows; equal mass keeps 8
-/// bytes per row and curve, of probabilities above the threshold alone. There is one curve for the
-/// top label, else one per class.
+/// Equal width needs O(bins x curves) memory for any number of rows. Equal mass needs 8 bytes per
+/// row and curve, for the probabilities above the threshold only. There is one curve for the top
+/// label, otherwise one per class.
 ///
 /// ```
 /// use mbls_core::metric::{Binning, CalibrationBins, Metric, CalibrationNorm, Predictions, Target};
@@ -40,11 +40,11 @@ struct State {
     target: Target,
     bins: usize,
     n: u64,
-    /// No curves before the first row.
+    /// Empty before the first row.
     curves: Curves,
 }
 
-/// What a binning keeps of the probabilities of each curve.
+/// The data that a binning keeps for each curve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Curves {
     /// `[curves, bins]`.
@@ -59,11 +59,11 @@ enum Curves {
 }
 
 impl CalibrationBins {
-    /// No rows yet, for `bins` bins per curve.
+    /// Creates a metric with `bins` bins per curve that has seen no rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no bins, for more than 65536, and for a threshold outside of `[0,
+    /// [`Error::Setting`] if `bins` is 0 or above 65536, or if the threshold is outside of `[0,
     /// 1)`.
     pub fn new(target: Target, binning: Binning, bins: usize) -> Result<Self> {
         check_target(target)?;
@@ -75,31 +75,31 @@ impl CalibrationBins {
         Ok(Self { state: State { target, bins: check_bins(bins)?, n: 0, curves } })
     }
 
-    /// What is compared.
+    /// Returns the probabilities and events that are compared.
     pub fn target(&self) -> Target {
         self.state.target
     }
 
-    /// How it is put into bins.
+    /// Returns the binning of the probabilities.
     pub fn binning(&self) -> Binning {
         self.state.curves.binning()
     }
 
-    /// The number of bins of each curve.
+    /// Returns the number of bins of each curve.
     pub fn bins(&self) -> usize {
         self.state.bins
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn n(&self) -> u64 {
         self.state.n
     }
 
-    /// Adds rows of which only confidence and correctness are known.
+    /// Adds rows given by confidence and correctness only.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where the target is not the top label; else as
+    /// Returns [`Error::Setting`] if the target is not the top label, otherwise the errors of
     /// [`update`](Metric::update).
     pub fn add(&mut self, rows: &TopLabels) -> Result<()> {
         if self.state.target != Target::TopLabel {
@@ -112,8 +112,8 @@ impl CalibrationBins {
         self.extend(rows.rows(), 1, |row, _| Some((rows.confidence(row), rows.correct(row))))
     }
 
-    /// Adds rows; `event` gives of a row and a curve the probability and whether its event came
-    /// true, where that counts.
+    /// Adds rows. `event(row, curve)` returns the probability and whether the event occurred, or
+    /// `None` if the row is not included in the curve.
     fn extend(
         &mut self,
         rows: usize,
@@ -125,7 +125,7 @@ impl CalibrationBins {
         if rows == 0 {
             return Ok(());
         }
-        // All that adding can fail at: no curve counts more than the rows.
+        // This is the only check needed: no curve has more probabilities than there are rows.
         mine.n = add_counts(mine.n, rows as u64)?;
         mine.curves.resize(curves, mine.bins);
         let bins = mine.bins;
@@ -161,7 +161,7 @@ impl Curves {
         }
     }
 
-    /// The number of curves of `bins` bins.
+    /// Returns the number of curves with `bins` bins each.
     fn len(&self, bins: usize) -> usize {
         match self {
             Self::Width(cells) | Self::Ceil(cells) => cells.len() / bins,
@@ -177,7 +177,7 @@ impl Curves {
         }
     }
 
-    /// Bytes that are allocated.
+    /// Returns the allocated memory in bytes.
     fn size(&self) -> usize {
         match self {
             Self::Width(cells) | Self::Ceil(cells) => cells.capacity() * size_of::<Cell>(),
@@ -246,7 +246,7 @@ impl Metric for CalibrationBins {
         self.check_merge(&other)?;
         let (mine, other) = (&mut self.state, other.state);
         let curves = (mine.curves.len(mine.bins), other.curves.len(other.bins));
-        // All that merging can fail at: no curve counts more than the rows.
+        // This is the only check needed: no curve has more probabilities than there are rows.
         mine.n = add_counts(mine.n, other.n)?;
         mine.curves.resize(curves.0.max(curves.1), mine.bins);
         match (&mut mine.curves, other.curves) {
@@ -261,7 +261,7 @@ impl Metric for CalibrationBins {
         }
     }
 
-    /// `None` before the first row, and where no probability is above the threshold.
+    /// Returns `None` before the first row, and if no probability is above the threshold.
     fn value(&self) -> Option<Calibration> {
         let State { target, bins, n, ref curves } = self.state;
         let binning = curves.binning();
@@ -293,7 +293,7 @@ fn diagrams(cells: &[Cell], edges: &EqualWidthBins, bins: usize) -> Vec<Option<R
     cells.chunks(bins).map(|cells| holds_any(cells).then(|| diagram(cells))).collect()
 }
 
-/// The diagram of samples in bins of equal mass, `None` for none.
+/// Returns the diagram of samples in bins of equal mass; `None` without samples.
 fn equal_mass(samples: &Samples, bins: usize) -> Option<Reliability> {
     let samples = samples.as_slice();
     (!samples.is_empty()).then(|| equal_mass_reliability(samples, bins))

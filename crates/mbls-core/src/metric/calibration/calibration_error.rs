@@ -4,54 +4,55 @@ use super::reliability::Reliability;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Which probabilities a calibration error compares with which events.
+/// The probabilities and the events that a calibration error compares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Target {
-    /// Each row's confidence with whether its prediction is correct.
+    /// The confidence of each row, compared with whether its prediction is correct.
     #[default]
     TopLabel,
-    /// Each row's probability of every class with whether that is the label, class by class.
+    /// The probability of each class, compared with whether it is the label, class by class.
     Classwise,
-    /// As [`Classwise`](Self::Classwise), of probabilities greater than a threshold alone: the many
-    /// small ones, which every model gets nearly right, do not dilute the error.
+    /// Like [`Classwise`](Self::Classwise), but only for probabilities greater than a threshold:
+    /// the many small probabilities, which every model predicts almost correctly, do not dilute the
+    /// error.
     Thresholded {
         /// The threshold, from 0 to below 1.
         above: f64,
     },
 }
 
-/// Binned calibration of a classifier: a reliability diagram of the top label or one per class.
+/// Binned calibration of a classifier: one reliability diagram of the top label, or one per class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// What was compared.
+    /// The probabilities and events that were compared.
     pub target: Target,
-    /// How it was put into bins.
+    /// The binning of the probabilities.
     pub binning: Binning,
     /// Number of bins of each curve.
     pub bins: usize,
     /// Number of rows.
     pub n: u64,
-    /// The diagrams: one, or one per class; `None` for a class without a probability above the
-    /// threshold. What they call confidence and accuracy is, of a class, its probability and
-    /// its frequency.
+    /// The diagrams: one for the top label, or one per class; `None` for a class without a
+    /// probability above the threshold. For a class, their confidence is its probability and their
+    /// accuracy is its frequency.
     pub curves: Vec<Option<Reliability>>,
 }
 
-/// A calibration error and what makes it comparable with another: numbers that differ in any other
-/// field are not.
+/// A calibration error and the settings it depends on. Two errors are comparable only if all other
+/// fields are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationError {
     /// The error.
     pub value: f64,
-    /// How the gaps of the bins make one number.
+    /// The norm that combines the gaps of the bins.
     pub norm: CalibrationNorm,
-    /// Whether the bias of the plug-in estimate was taken off.
+    /// Whether the bias of the plug-in estimate has been subtracted.
     pub debiased: bool,
-    /// What was compared.
+    /// The probabilities and events that were compared.
     pub target: Target,
-    /// How it was put into bins.
+    /// The binning of the probabilities.
     pub binning: Binning,
     /// Number of bins of each curve.
     pub bins: usize,
@@ -60,7 +61,7 @@ pub struct CalibrationError {
 }
 
 impl Calibration {
-    /// The calibration error in a norm.
+    /// Returns the calibration error in a norm.
     ///
     /// # References
     ///
@@ -87,8 +88,8 @@ impl Calibration {
         self.named(value, norm, false)
     }
 
-    /// The L2 calibration error from [`Reliability::debiased_squared_error`]: the root of its mean
-    /// over the curves, 0 where that is negative.
+    /// Returns the L2 calibration error based on [`Reliability::debiased_squared_error`]: the
+    /// square root of its mean over the curves, or 0 if the mean is negative.
     pub fn debiased_l2(&self) -> CalibrationError {
         let squared = self.mean(Reliability::debiased_squared_error);
         self.named(squared.max(0.0).sqrt(), CalibrationNorm::L2, true)
@@ -99,15 +100,15 @@ impl Calibration {
         CalibrationError { value, norm, debiased, target, binning, bins, n }
     }
 
-    /// The mean over the curves; one that holds nothing adds 0.
+    /// Returns the mean over the curves. Curves without probabilities contribute 0.
     fn mean(&self, of: impl Fn(&Reliability) -> f64) -> f64 {
         self.curves.iter().flatten().map(of).sum::<f64>() / self.curves.len() as f64
     }
 }
 
 impl fmt::Display for CalibrationError {
-    /// The value with all that it depends on, as in `0.25000 (L1, top label, 15 bins of equal
-    /// width, n = 1000)`.
+    /// Writes the value with all settings it depends on, such as `0.25000 (L1, top label, 15 bins
+    /// of equal width, n = 1000)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let norm = match self.norm {
             CalibrationNorm::L1 => "L1",

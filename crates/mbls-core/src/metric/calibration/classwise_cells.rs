@@ -1,11 +1,11 @@
-//! Adds the probabilities of all classes to their bins, most of which are in the first.
+//! Adds the probabilities of all classes to their bins. Most of them belong to the first bin.
 
 use super::edges::Edges;
 use crate::metric::exact::{Cell, unit_interval_units, unit_interval_units_by_parts};
 use crate::metric::input::{GROUP, Predictions};
 use crate::simd::for_each_machine;
 
-/// Adds rows to cells `[classes, bins]`; the caller has checked that their number fits.
+/// Adds rows to cells `[classes, bins]`. The caller has checked that the number of rows fits.
 pub(in crate::metric) fn add(cells: &mut [Cell], edges: &Edges, input: &Predictions) {
     let classes = input.classes();
     let mut adder = Adder::new(cells, edges, classes);
@@ -29,30 +29,30 @@ pub(in crate::metric) fn add(cells: &mut [Cell], edges: &Edges, input: &Predicti
     adder.flush();
 }
 
-/// Lanes of sums.
+/// The number of lanes of the vectorised sums.
 const LANES: usize = 8;
 
-/// Adds the probabilities that lie in the first bin of their class in vectors, the others one by
-/// one.
+/// Adds the probabilities in the first bin of their class with vector instructions, and the others
+/// one by one.
 struct Adder<'a> {
     cells: &'a mut [Cell],
     edges: &'a Edges,
     bins: usize,
-    /// The upper edge of the first bins.
+    /// The upper edge of the first bin.
     edge: f64,
-    /// Rows that a lane of the sums can take.
+    /// The number of rows that fit in a lane of the sums.
     capacity: usize,
-    /// Rows that it has taken since the last flush, at most, and rows of all lanes.
+    /// An upper bound on the rows in each lane since the last flush, and the rows of all lanes.
     taken: usize,
     rows: u64,
-    /// Probabilities in first bins, in units of 2^-60: per class of a row, and per class and lane
-    /// of a group.
+    /// Sums of probabilities in the first bin, in units of 2^-60: per class for single rows, and
+    /// per class and lane for groups.
     row_sums: Vec<u64>,
     group_sums: Vec<[u64; GROUP]>,
-    /// Per class, the probabilities in other bins since the last flush.
+    /// The number of probabilities in other bins since the last flush, per class.
     others: Vec<u64>,
-    /// Class and probability of those of a row; per class, a bit for each lane of a group that has
-    /// one.
+    /// Probabilities above the first bin: class and probability for single rows; for groups, a bit
+    /// mask of lanes per class.
     above: Vec<(u32, f64)>,
     lanes_above: Vec<[u8; 8]>,
 }
@@ -65,7 +65,7 @@ impl<'a> Adder<'a> {
             cells,
             edges,
             edge,
-            // So many of the first bin's probabilities cannot overflow a sum of 64 bits.
+            // This many probabilities of the first bin cannot overflow a 64-bit sum.
             capacity: (u64::MAX / unit_interval_units(edge).max(1)).min(1 << 20) as usize,
             taken: 0,
             rows: 0,
@@ -86,10 +86,10 @@ impl<'a> Adder<'a> {
         self.count(1);
     }
 
-    /// Adds as many rows as a group has, as columns.
+    /// Adds the rows of a full group, given as columns.
     fn add_group(&mut self, columns: &[[f64; GROUP]], labels: &[u32]) {
         add_columns(columns, self.edge, &mut self.group_sums, self.lanes_above.as_flattened_mut());
-        // Eight classes at once: where a class has any is a guess that often fails.
+        // Process eight classes at once: a branch per class would often be mispredicted.
         for (word, columns) in columns.chunks(8).enumerate() {
             let mut lanes = u64::from_le_bytes(self.lanes_above[word]);
             while lanes != 0 {
@@ -186,8 +186,8 @@ fn add_row_body(probs: &[f64], edge: f64, sums: &mut [u64], others: &mut Vec<(u3
     }
 }
 
-/// [`unit_interval_units`] of a probability up to an edge, 0 for one above; and all bits where it
-/// is up to the edge.
+/// Returns [`unit_interval_units`] of a probability up to an edge, or 0 above it, and a mask with
+/// all bits set for a probability up to the edge.
 #[inline(always)]
 fn low_units(probability: f64, edge: f64) -> (u64, u64) {
     let within = if probability <= edge { u64::MAX } else { 0 };
@@ -198,7 +198,7 @@ fn low_units(probability: f64, edge: f64) -> (u64, u64) {
 mod tests {
     use super::*;
 
-    /// Probability by probability.
+    /// Adds the probabilities one by one.
     fn slow(cells: &mut [Cell], edges: &Edges, input: &Predictions) {
         let bins = cells.len() / input.classes();
         for row in 0..input.rows() {

@@ -9,7 +9,7 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Which classes and probabilities classwise ECE counts.
+/// The classes and probabilities that classwise ECE includes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -18,9 +18,9 @@ pub enum ClasswiseConvention {
     #[default]
     #[serde(rename = "default")]
     Definition,
-    /// As published code computes it: the mean over the classes `0..=max(label)` alone, so that it
-    /// depends on which labels occur; probabilities are rounded to f32, and one that is 0 then
-    /// belongs to no bin.
+    /// The convention of published code: the mean is over the classes `0..=max(label)` only, so it
+    /// depends on which labels occur. Probabilities are rounded to f32, and a probability that is
+    /// then 0 belongs to no bin.
     Reference,
 }
 
@@ -28,8 +28,8 @@ pub enum ClasswiseConvention {
 /// probability_kb|`.
 ///
 /// Every row has a probability for every class `k`, binned as in
-/// [`ReliabilityBins`](crate::metric::ReliabilityBins); the frequency is the share of a bin's rows
-/// that are labelled `k`.
+/// [`ReliabilityBins`](crate::metric::ReliabilityBins). The frequency is the fraction of a bin's
+/// rows that have the label `k`.
 ///
 /// # References
 ///
@@ -49,13 +49,13 @@ struct State {
     bins: usize,
     convention: ClasswiseConvention,
     n: u64,
-    /// The highest label so far; 0 before the first row.
+    /// The largest label so far; 0 before the first row.
     max_label: u32,
-    /// `[classes, bins]`; empty before the first batch, which settles the number of classes.
+    /// `[classes, bins]`; empty before the first batch, which determines the number of classes.
     cells: Vec<Cell>,
 }
 
-/// Equality of the state.
+/// Compares the states; the edges follow from them.
 impl PartialEq for ClasswiseEce {
     fn eq(&self, other: &Self) -> bool {
         self.state == other.state
@@ -63,42 +63,42 @@ impl PartialEq for ClasswiseEce {
 }
 
 impl ClasswiseEce {
-    /// No rows yet, for `bins` bins per class.
+    /// Creates a metric with `bins` bins per class that has seen no rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no bins and for more than 65536.
+    /// [`Error::Setting`] if `bins` is 0 or above 65536.
     pub fn new(bins: usize, convention: ClasswiseConvention) -> Result<Self> {
         let edges = Edges::new(bins)?;
         Ok(Self { edges, state: State { bins, convention, n: 0, max_label: 0, cells: Vec::new() } })
     }
 
-    /// The number of bins per class.
+    /// Returns the number of bins per class.
     pub fn bins(&self) -> usize {
         self.state.bins
     }
 
-    /// Returns the convention that decides over how many classes the mean is taken.
+    /// Returns the convention that decides which classes and probabilities are included.
     pub fn convention(&self) -> ClasswiseConvention {
         self.state.convention
     }
 
-    /// The number of classes, `None` before the first batch.
+    /// Returns the number of classes; `None` before the first batch.
     pub fn classes(&self) -> Option<usize> {
         (!self.state.cells.is_empty()).then(|| self.state.cells.len() / self.state.bins)
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn n(&self) -> u64 {
         self.state.n
     }
 
-    /// The reliability diagram of each class: its probability beside the share of rows with that
-    /// label. None before the first row.
+    /// Returns the reliability diagram of each class, which compares its probability with the
+    /// fraction of rows that have its label. Empty before the first row.
     ///
-    /// In the default convention their mean [`ece`](Reliability::ece) is the value; in the
-    /// reference convention a diagram lacks the probabilities of 0, and is that of no row where
-    /// all are.
+    /// In the default convention the metric's value is the mean [`ece`](Reliability::ece) of the
+    /// diagrams. In the reference convention the diagrams omit probabilities of 0, and a diagram
+    /// has no rows if all probabilities of its class are 0.
     pub fn diagrams(&self) -> Vec<Reliability> {
         let of = |cells: &[Cell]| Reliability::of_cells(self.edges.intervals(), cells);
         self.state.cells.chunks(self.state.bins).map(of).collect()
@@ -224,8 +224,8 @@ impl TryFrom<Saved<State>> for ClasswiseEce {
                 return invalid(format!("a class has {rows} probabilities of {} rows", state.n));
             }
         }
-        // Each row has one label and probabilities of sum 1, or a little more; bounds that keep the
-        // sum of all gaps in range.
+        // Each row has one label and probabilities whose sum is 1 or slightly more. These bounds
+        // keep the sum of all gaps in range.
         let labels: u128 = state.cells.iter().map(|cell| u128::from(cell.positive)).sum();
         let sum: f64 = state.cells.iter().map(|cell| cell.probability.to_f64()).sum();
         let labels_fit = match state.convention {

@@ -8,50 +8,51 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// A calibration statistic beside what a perfectly calibrated model with the same confidences would
-/// show.
+/// A calibration statistic compared with its distribution for a perfectly calibrated model with the
+/// same confidences.
 ///
-/// No calibration error of finitely many rows is 0, however calibrated the model: only one above
-/// the interval is evidence of miscalibration.
+/// The calibration error of finitely many rows is positive even for a calibrated model: only a
+/// value above the interval is evidence of miscalibration.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Consistency {
     /// The statistic of the rows.
     #[serde(with = "crate::number")]
     pub observed: f64,
-    /// Its mean for a calibrated model.
+    /// The mean of the statistic for a calibrated model.
     #[serde(with = "crate::number")]
     pub mean: f64,
-    /// Where it lies for a calibrated model.
+    /// The interval of the statistic for a calibrated model.
     pub interval: Interval,
-    /// `(1 + resamples in which it is at least the observed) / (1 + resamples)`: the p-value of
-    /// the test that rejects calibration for large values.
+    /// `(1 + number of resamples with at least the observed value) / (1 + resamples)`: the p-value
+    /// of the test that rejects calibration for large values.
     pub p_value: f64,
-    /// How many times outcomes are drawn from the confidences.
+    /// Number of times that outcomes are sampled from the confidences.
     pub resamples: usize,
     /// Number of rows.
     pub n: u64,
 }
 
-/// A reliability diagram with the accuracies that a perfectly calibrated model with the same
-/// confidences would show.
+/// A reliability diagram with the range of accuracies of a perfectly calibrated model with the same
+/// confidences.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConsistencyBand {
     /// The diagram of the rows.
     pub reliability: Reliability,
-    /// Where the accuracy of each bin lies for a calibrated model, `None` for a bin without rows.
+    /// The interval of each bin's accuracy for a calibrated model; `None` for a bin without rows.
     pub accuracies: Vec<Option<Interval>>,
-    /// How many times outcomes are drawn from the confidences.
+    /// Number of times that outcomes are sampled from the confidences.
     pub resamples: usize,
 }
 
 impl SortedTopLabels {
-    /// What a statistic would be if the model were calibrated: consistency resampling.
+    /// Computes the distribution of a statistic under perfect calibration by consistency
+    /// resampling.
     ///
-    /// In every resample each row keeps its confidence `c` and is correct with the probability `c`;
-    /// the interval lies between the quantiles `(1 - level) / 2` and `(1 + level) / 2` of the
-    /// statistic. Resample `r` draws from ChaCha8 with the seed `seed` and the stream `r`, so
-    /// the result has the same bits for any number of threads. `None` where it is undefined: no
-    /// resamples, a level outside of (0, 1), a value that is not finite.
+    /// In every resample each row keeps its confidence `c` and is correct with probability `c`. The
+    /// interval is between the quantiles `(1 - level) / 2` and `(1 + level) / 2` of the statistic.
+    /// Resample `r` uses ChaCha8 with the seed `seed` and the stream `r`, so the result is
+    /// bit-identical for any number of threads. Returns `None` if the result is undefined: for no
+    /// resamples, a level outside of (0, 1) or a value that is not finite.
     ///
     /// ```
     /// use mbls_core::metric::{Metric, SortedTopLabels, TopLabelSamples, TopLabels};
@@ -70,9 +71,9 @@ impl SortedTopLabels {
     /// # References
     ///
     /// Broecker and Smith, Increasing the Reliability of Reliability Diagrams, Weather and
-    /// Forecasting 22, 2007, who resample the confidences too: here the question is asked of
-    /// those that were seen. Vaicenavicius et al., Evaluating model calibration
-    /// in classification, AISTATS 2019 (arXiv 1902.06977), section 4.2.
+    /// Forecasting 22, 2007, who also resample the confidences; here the observed confidences are
+    /// fixed. Vaicenavicius et al., Evaluating model calibration in classification, AISTATS 2019
+    /// (arXiv 1902.06977), section 4.2.
     pub fn consistency(
         &self,
         resamples: usize,
@@ -100,13 +101,13 @@ impl SortedTopLabels {
         })
     }
 
-    /// The reliability diagram in `bins` bins with the band in which the accuracies of a calibrated
-    /// model would lie, bin by bin; resamples as in [`consistency`](Self::consistency). `None`
-    /// where the band is undefined: no resamples, a level outside of (0, 1).
+    /// Returns the reliability diagram in `bins` bins with the interval of each bin's accuracy for
+    /// a calibrated model, by resampling as in [`consistency`](Self::consistency). Returns `None`
+    /// if the band is undefined: for no resamples or a level outside of (0, 1).
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for no bins and for more than 65536.
+    /// [`Error::Setting`](crate::Error::Setting) if `bins` is 0 or above 65536.
     pub fn consistency_band(
         &self,
         binning: Binning,
@@ -116,7 +117,7 @@ impl SortedTopLabels {
         seed: u64,
     ) -> Result<Option<ConsistencyBand>> {
         let reliability = self.reliability(binning, bins)?;
-        // The rows are sorted, and bins hold neighbours.
+        // The rows are sorted, so each bin is a range of consecutive rows.
         let draw = |rng: &mut ChaCha8Rng, (): &mut ()| -> Vec<f64> {
             let mut samples = self.samples().iter();
             let correct = |count| {
@@ -145,7 +146,7 @@ impl SortedTopLabels {
     }
 }
 
-/// Whether a row is correct in a draw of a calibrated model: always for confidence 1, never for 0.
+/// Samples whether a row is correct under calibration: always for confidence 1, never for 0.
 fn is_correct(rng: &mut ChaCha8Rng, sample: Sample) -> bool {
     rng.random::<f64>() < sample.confidence()
 }

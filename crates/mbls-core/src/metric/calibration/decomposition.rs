@@ -2,21 +2,21 @@ use super::calibration_error::{Calibration, Target};
 use super::reliability::{Reliability, ReliabilityBin};
 use serde::{Deserialize, Serialize};
 
-/// The Brier score of binned probabilities in parts: `binned = reliability - resolution +
+/// Decomposition of the Brier score of binned probabilities: `binned = reliability - resolution +
 /// uncertainty`.
 ///
-/// With the mean probability `c_b` and the frequency `o_b` of each bin and the frequency `o` of
-/// all:
+/// With the mean probability `c_b` and the frequency `o_b` of each bin and the overall frequency
+/// `o`:
 ///
 /// - `binned = sum_b n_b / n (o_b (1 - c_b)^2 + (1 - o_b) c_b^2)`, the score of a forecast that
-///   says `c_b` in all of the bin;
+///   predicts `c_b` everywhere in the bin;
 /// - `reliability = sum_b n_b / n (c_b - o_b)^2`, the square of the L2 calibration error, 0 for a
 ///   calibrated forecast;
-/// - `resolution = sum_b n_b / n (o_b - o)^2`, how well the bins tell events from others;
-/// - `uncertainty = o (1 - o)`, of the events alone.
+/// - `resolution = sum_b n_b / n (o_b - o)^2`, how well the bins separate events from non-events;
+/// - `uncertainty = o (1 - o)`, a property of the events alone.
 ///
-/// The score of the probabilities themselves is `binned` plus the mean within-bin variance of the
-/// probabilities `mean_i (p_i - c_b)^2`, less twice their within-bin covariance with the events
+/// The score of the unbinned probabilities is `binned` plus the mean within-bin variance of the
+/// probabilities `mean_i (p_i - c_b)^2`, minus twice their within-bin covariance with the events
 /// `mean_i (p_i - c_b) (z_i - o_b)`.
 ///
 /// # References
@@ -30,28 +30,30 @@ pub struct BrierDecomposition {
     pub n: u64,
     /// The score of the binned probabilities.
     pub binned: f64,
-    /// The error of calibration.
+    /// The calibration error.
     pub reliability: f64,
-    /// What the bins tell of the events.
+    /// How well the bins separate events from non-events.
     pub resolution: f64,
     /// The variance of the events.
     pub uncertainty: f64,
 }
 
-/// The log-loss of binned probabilities in parts, in nats: `binned = calibration + refinement`.
+/// Decomposition of the log-loss of binned probabilities, in nats: `binned = calibration +
+/// refinement`.
 ///
 /// With the mean probability `c_b` and the frequency `o_b` of each bin, the entropy
-/// `H(q) = -q ln q - (1 - q) ln(1 - q)` and the divergence `KL(q, p) = q ln(q / p) + (1 - q) ln((1 - q) / (1 -
-/// p))`:
+/// `H(q) = -q ln q - (1 - q) ln(1 - q)` and the divergence
+/// `KL(q, p) = q ln(q / p) + (1 - q) ln((1 - q) / (1 - p))`:
 ///
 /// - `binned = -sum_b n_b / n (o_b ln c_b + (1 - o_b) ln(1 - c_b))`, the loss of a forecast that
-///   says `c_b` in all of the bin;
+///   predicts `c_b` everywhere in the bin;
 /// - `calibration = sum_b n_b / n KL(o_b, c_b)`, 0 for a calibrated forecast;
 /// - `refinement = sum_b n_b / n H(o_b)`, the loss that remains after calibration;
-/// - `uncertainty = H(o)` of the frequency of all events, from which `resolution = sum_b n_b / n
-///   KL(o_b, o)` leads to the refinement: `refinement = uncertainty - resolution`.
+/// - `uncertainty = H(o)`, the entropy of the overall frequency `o`, and `resolution = sum_b n_b /
+///   n KL(o_b, o)`, with `refinement = uncertainty - resolution`.
 ///
-/// `binned` and `calibration` are infinite where a bin says 0 or 1 and an event contradicts it.
+/// `binned` and `calibration` are infinite if a bin predicts 0 or 1 and one of its events
+/// contradicts it.
 ///
 /// # References
 ///
@@ -65,20 +67,20 @@ pub struct LogLossDecomposition {
     /// The loss of the binned probabilities.
     #[serde(with = "crate::number")]
     pub binned: f64,
-    /// The error of calibration.
+    /// The calibration error.
     #[serde(with = "crate::number")]
     pub calibration: f64,
     /// The loss that remains after calibration.
     pub refinement: f64,
-    /// What the bins tell of the events.
+    /// How well the bins separate events from non-events.
     pub resolution: f64,
     /// The entropy of the events.
     pub uncertainty: f64,
 }
 
 impl Reliability {
-    /// The parts of the Brier score of whether predictions are correct: of one probability per row,
-    /// from 0 to 1.
+    /// Decomposes the Brier score of the event that a prediction is correct. It uses one
+    /// probability per row, so the score is from 0 to 1.
     pub fn brier_decomposition(&self) -> BrierDecomposition {
         let frequency = self.accuracy();
         let of_bin = |score: fn(f64, f64) -> f64| self.mean_of_bins(score);
@@ -91,13 +93,13 @@ impl Reliability {
         }
     }
 
-    /// The parts of the Brier score without the bias that few rows in a bin cause; `None` for fewer
+    /// Decomposes the Brier score without the bias caused by bins of few rows; `None` for fewer
     /// than two rows.
     ///
-    /// With `v_b = o_b (1 - o_b) / (n_b - 1)` and `v = o (1 - o) / (n - 1)`, reliability loses
-    /// `sum_b n_b / n v_b`, resolution loses the same and gains `v`, uncertainty gains `v`: the
-    /// sum remains. For a bin of one row `v_b` is unknown and taken as 0. Reliability and
-    /// resolution may be negative.
+    /// With `v_b = o_b (1 - o_b) / (n_b - 1)` and `v = o (1 - o) / (n - 1)`, `sum_b n_b / n v_b` is
+    /// subtracted from reliability and resolution, and `v` is added to resolution and uncertainty:
+    /// the total is unchanged. For a bin with one row `v_b` is unknown and taken as 0. Reliability
+    /// and resolution may be negative.
     ///
     /// # References
     ///
@@ -117,7 +119,8 @@ impl Reliability {
         })
     }
 
-    /// The parts of the log-loss of whether predictions are correct: of one probability per row.
+    /// Decomposes the log-loss of the event that a prediction is correct, with one probability per
+    /// row.
     pub fn log_loss_decomposition(&self) -> LogLossDecomposition {
         let frequency = self.accuracy();
         LogLossDecomposition {
@@ -130,17 +133,18 @@ impl Reliability {
         }
     }
 
-    /// The mean over all rows of a function of their bin's frequency and mean probability.
+    /// Returns the mean over all rows of a function of the frequency and mean probability of their
+    /// bin.
     fn mean_of_bins(&self, of: impl Fn(f64, f64) -> f64) -> f64 {
         self.mean(|bin| Some(of(bin.accuracy?, bin.mean_confidence?)))
     }
 }
 
 impl Calibration {
-    /// The parts of the Brier score: of the top label as [`Reliability::brier_decomposition`],
-    /// classwise the sum over the classes, which splits the score of all classes,
-    /// [`BrierScore`](crate::metric::BrierScore), from 0 to 2. `None` above a threshold, where
-    /// part of the score is missing.
+    /// Decomposes the Brier score: for the top label as [`Reliability::brier_decomposition`];
+    /// classwise as the sum over the classes, whose total is the multi-class
+    /// [`BrierScore`](crate::metric::BrierScore) from 0 to 2. Returns `None` with a threshold,
+    /// because part of the score is then missing.
     pub fn brier_decomposition(&self) -> Option<BrierDecomposition> {
         if matches!(self.target, Target::Thresholded { .. }) {
             return None;
@@ -165,6 +169,6 @@ fn cross_entropy(q: f64, p: f64) -> f64 {
 /// `q ln(q / p) + (1 - q) ln((1 - q) / (1 - p))`, at least 0.
 fn divergence(q: f64, p: f64) -> f64 {
     let term = |q: f64, p: f64| if q > 0.0 { q * libm::log(q / p) } else { 0.0 };
-    // Rounding may leave less than 0 of numbers that are nearly the same.
+    // Rounding may lead to a negative result for nearly equal numbers.
     (term(q, p) + term(1.0 - q, 1.0 - p)).max(0.0)
 }

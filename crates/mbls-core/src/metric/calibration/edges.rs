@@ -1,17 +1,18 @@
 use crate::{Error, Result};
 
-/// Equally wide bins of `[0, 1]`: bin `i` is `(edge_i, edge_{i+1}]`, and 0 belongs to the first.
+/// Bins of equal width on `[0, 1]`: bin `i` is `(edge_i, edge_{i+1}]`, and 0 belongs to the first
+/// bin.
 ///
-/// The edges are those of `torch.linspace(0, 1, bins + 1)` in f32, which the published numbers were
-/// binned with: not `i / bins` rounded to f32, from which 6 of 16 differ at 15 bins.
+/// The edges are those of `torch.linspace(0, 1, bins + 1)` in f32, which published results use.
+/// They are not `i / bins` rounded to f32: at 15 bins, 6 of the 16 edges differ.
 #[derive(Clone, Debug)]
 pub(in crate::metric) struct Edges(Vec<f64>);
 
-/// The most bins a metric or a calibrator may have: a bound on what a saved state can make us
-/// allocate.
+/// The maximum number of bins of a metric or a calibrator. It bounds the memory that reading a
+/// saved state can allocate.
 const MAX_BINS: usize = 1 << 16;
 
-/// `bins`, where there may be so many.
+/// Returns `bins` if this number of bins is allowed.
 pub(crate) fn check_bins(bins: usize) -> Result<usize> {
     if (1..=MAX_BINS).contains(&bins) {
         return Ok(bins);
@@ -27,36 +28,36 @@ impl Edges {
             if i < bins.div_ceil(2) {
                 step * i as f32
             } else {
-                // From above, with a fused multiplication, as torch's kernel is compiled; f64 holds
-                // the product exactly.
+                // From the upper end, with a fused multiply-add, as torch's kernel is compiled; f64
+                // represents the product exactly.
                 (1.0 - f64::from(step) * (bins - i) as f64) as f32
             }
         };
         Ok(Self((0..=bins).map(|i| f64::from(edge(i))).collect()))
     }
 
-    /// Bytes that are allocated.
+    /// Returns the allocated memory in bytes.
     pub(in crate::metric) fn size(&self) -> usize {
         self.0.capacity() * size_of::<f64>()
     }
 
     #[inline]
     pub(in crate::metric) fn bin(&self, probability: f64) -> usize {
-        // Adding it leaves the nearest integer in the low bits of the mantissa.
+        // Adding this constant leaves the nearest integer in the low bits of the mantissa.
         const ROUND: f64 = 4_503_599_627_370_496.0; // 2^52
         let bins = self.0.len() - 1;
-        // Edges lie within 1e-7 of `i / bins`: the nearest is the lower edge of the bin or the
-        // upper one. Without branches, which would be guessed wrong.
+        // Edges are within 1e-7 of `i / bins`, so the nearest edge is the lower or the upper edge
+        // of the bin. The code has no branches, because they would often be mispredicted.
         let nearest = ((probability * bins as f64 + ROUND).to_bits() as u32 as usize).min(bins);
         nearest.saturating_sub(usize::from(probability <= self.0[nearest])).min(bins - 1)
     }
 
-    /// The lower edge of a bin.
+    /// Returns the lower edge of a bin.
     pub(in crate::metric) fn lower(&self, bin: usize) -> f64 {
         self.0[bin]
     }
 
-    /// Lower and upper edge of each bin.
+    /// Returns the lower and upper edge of each bin.
     pub(in crate::metric) fn intervals(&self) -> impl Iterator<Item = (f64, f64)> {
         self.0.windows(2).map(|pair| (pair[0], pair[1]))
     }

@@ -1,5 +1,5 @@
-//! Bins of equally many samples, of samples in any order: they are not sorted, but counted by their
-//! leading bits.
+//! Bins of equal mass for samples in any order. Samples are not sorted but counted by their leading
+//! bits.
 
 use super::adaptive_convention::AdaptiveConvention;
 use super::reliability::Reliability;
@@ -13,31 +13,32 @@ pub(in crate::metric) struct EqualMassBin {
     pub(in crate::metric) cell: Cell,
 }
 
-/// Samples a task.
+/// Samples per task.
 const TASK: usize = 1 << 16;
 
-/// Samples are counted by their units of 2^-60 without so many of the lowest bits.
+/// The number of low bits that counting ignores, of the sample's units of 2^-60.
 const SHIFT: u32 = 49;
 
-/// Buckets of samples that have the leading bits in common; the last is that of confidence 1.
+/// The number of buckets of samples with the same leading bits. The last one is for confidence 1.
 const BUCKETS: usize = (1 << (60 - SHIFT)) + 1;
 
 fn bucket(sample: Sample) -> usize {
     (sample.units() >> SHIFT) as usize
 }
 
-/// The bins of samples, at least one, by rising confidence.
+/// Returns the non-empty bins of the samples in ascending order of confidence. There is at least
+/// one sample.
 ///
-/// Edges and confidences are compared in units of `2^-60 / bins`, in which both are integers. By
-/// the default convention the lowest confidence, which is the lower edge of the first bin, is in
-/// it.
+/// Edges and confidences are compared in units of `2^-60 / bins`, in which both are integers. In
+/// the default convention the lowest confidence, which is the lower edge of the first bin, belongs
+/// to that bin.
 pub(in crate::metric) fn equal_mass_bins(
     samples: &[Sample],
     bins: usize,
     convention: AdaptiveConvention,
 ) -> Vec<EqualMassBin> {
     let edges = edges(samples, bins, convention);
-    // The first bin has no lower edge by the default convention, by which every sample is in one.
+    // In the default convention the first bin has no lower edge, so every sample belongs to a bin.
     let first = match convention {
         AdaptiveConvention::Definition => 1,
         AdaptiveConvention::Reference => 0,
@@ -52,7 +53,7 @@ pub(in crate::metric) fn equal_mass_bins(
         }
         cells
     };
-    // Tasks of many bins are larger, so that the cells take less memory than the samples.
+    // Tasks are larger if there are many bins, so the cells need less memory than the samples.
     let tasks: Vec<Vec<Cell>> = samples.par_chunks(TASK.max(8 * bins)).map(add).collect();
     let mut cells = vec![Cell::default(); bins + 2];
     for task in tasks {
@@ -64,7 +65,7 @@ pub(in crate::metric) fn equal_mass_bins(
     intervals.zip(cells).map(|((lower, upper), cell)| EqualMassBin { lower, upper, cell }).collect()
 }
 
-/// The diagram of samples, at least one, in bins of equal mass by the default convention.
+/// Returns the diagram of at least one sample in bins of equal mass, in the default convention.
 pub(in crate::metric) fn equal_mass_reliability(samples: &[Sample], bins: usize) -> Reliability {
     let bins = equal_mass_bins(samples, bins, AdaptiveConvention::Definition);
     let (intervals, cells): (Vec<(f64, f64)>, Vec<Cell>) =
@@ -72,12 +73,12 @@ pub(in crate::metric) fn equal_mass_reliability(samples: &[Sample], bins: usize)
     Reliability::of_cells(intervals, &cells)
 }
 
-/// Between which edges a sample is.
+/// Finds the interval between edges that contains a sample.
 struct Intervals {
-    /// Per edge, the units up to which a sample is not above it.
+    /// For each edge, the largest number of units that is not above it.
     within: Vec<u64>,
-    /// Per bucket its interval, where all of it is in one: else [`MIXED`](Self::MIXED). Empty for
-    /// samples too few to be worth it.
+    /// For each bucket, its interval if the whole bucket is in one, otherwise
+    /// [`MIXED`](Self::MIXED). Empty if there are too few samples for a table to pay off.
     buckets: Vec<u32>,
 }
 
@@ -85,7 +86,7 @@ impl Intervals {
     const MIXED: u32 = u32::MAX;
 
     fn new(edges: &[u128], bins: usize, samples: usize) -> Self {
-        // A sample is above an edge where it is above the last confidence that is not.
+        // A sample is above an edge if it is above the largest confidence that is not.
         let within = edges.iter().map(|edge| (edge / bins as u128) as u64).collect();
         let mut intervals = Self { within, buckets: Vec::new() };
         let of_bucket = |bucket: u64| {
@@ -99,7 +100,7 @@ impl Intervals {
         intervals
     }
 
-    /// The number of edges that a sample is above.
+    /// Returns the number of edges that are below a sample.
     fn of(&self, sample: Sample) -> usize {
         match self.buckets.get(bucket(sample)) {
             None | Some(&Self::MIXED) => self.search(sample.units()),
@@ -112,9 +113,9 @@ impl Intervals {
     }
 }
 
-/// The edges, one more than bins: the confidences at positions `k n / bins` of the sorted samples,
-/// between two of them by linear interpolation. Exactly: in floats the position itself would be
-/// rounded, and the edge would miss the confidence it should be equal to.
+/// Returns the edges, one more than there are bins: the confidences at positions `k n / bins` of
+/// the sorted samples, with linear interpolation. The computation is exact: in floating point the
+/// position would be rounded, and the edge would differ from a confidence it should be equal to.
 fn edges(samples: &[Sample], bins: usize, convention: AdaptiveConvention) -> Vec<u128> {
     let (n, bins) = (samples.len(), bins as u128);
     let position = |k: u128| ((k * n as u128 / bins) as usize, k * n as u128 % bins);
@@ -146,7 +147,7 @@ fn edges(samples: &[Sample], bins: usize, convention: AdaptiveConvention) -> Vec
     (0..=bins).map(edge).collect()
 }
 
-/// The samples that sorting would put at `indices`, which rise.
+/// Returns the samples that sorting would place at `indices`, which are in ascending order.
 fn order_statistics(samples: &[Sample], indices: &[usize]) -> Vec<Sample> {
     let count = |samples: &[Sample]| {
         let mut counts = vec![0usize; BUCKETS];
@@ -154,8 +155,8 @@ fn order_statistics(samples: &[Sample], indices: &[usize]) -> Vec<Sample> {
         counts
     };
     let counts: Vec<Vec<usize>> = samples.par_chunks(TASK).map(count).collect();
-    // The position of each bucket's first sample, and the buckets that are needed, with the indices
-    // in them.
+    // The position of each bucket's first sample, and the buckets that are needed together with the
+    // indices in them.
     let (mut first, mut rest) = (0, indices);
     let mut needed = vec![None; BUCKETS];
     let mut groups = Vec::new();
@@ -180,7 +181,8 @@ fn order_statistics(samples: &[Sample], indices: &[usize]) -> Vec<Sample> {
     found.collect()
 }
 
-/// Puts the samples at `indices`, rising and counted from `offset`, where sorting would.
+/// Moves the samples at `indices` to their sorted positions. The indices are in ascending order and
+/// counted from `offset`.
 fn select(samples: &mut [Sample], indices: &[usize], offset: usize) {
     let middle = indices.len() / 2;
     let Some(&index) = indices.get(middle) else { return };
@@ -193,7 +195,8 @@ fn select(samples: &mut [Sample], indices: &[usize], offset: usize) {
 mod tests {
     use super::*;
 
-    /// By the definition: sorted, with each edge as a fraction of units.
+    /// A direct implementation of the definition: sorts the samples and represents each edge as a
+    /// fraction of units.
     fn slow(
         samples: &[Sample],
         bins: usize,
@@ -234,7 +237,7 @@ mod tests {
     #[test]
     fn bins_are_those_of_sorted_samples() {
         for (n, bins) in [(1, 3), (7, 15), (400, 15), (20_000, 15), (20_000, 1), (9_000, 40)] {
-            // Many of them tie, in the middle and at 1.
+            // Many of the samples are tied, in the middle and at 1.
             let confidence = |i: usize| match i % 4 {
                 0 => 1.0,
                 1 => 0.625,

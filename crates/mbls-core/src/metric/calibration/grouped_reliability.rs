@@ -8,8 +8,8 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Confidence and accuracy in bins as [`ReliabilityBins`] has them, of rows that belong to groups:
-/// one diagram per group, and of any union of groups, in one pass.
+/// Confidence and accuracy in bins, as in [`ReliabilityBins`], of rows that belong to groups. One
+/// pass yields a diagram per group and of any union of groups.
 ///
 /// ```
 /// use mbls_core::metric::{GroupedReliability, GroupedRows, Metric, Predictions};
@@ -38,7 +38,7 @@ struct State {
     cells: Vec<Cell>,
 }
 
-/// Equality of the state.
+/// Compares the states; the edges follow from them.
 impl PartialEq for GroupedReliability {
     fn eq(&self, other: &Self) -> bool {
         self.state == other.state
@@ -53,11 +53,11 @@ pub struct GroupedRows<'a> {
 }
 
 impl<'a> GroupedRows<'a> {
-    /// Takes predictions and the group of each row.
+    /// Combines predictions with the group of each row.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where there are not as many groups as rows.
+    /// [`Error::Shape`] if the number of groups is not the number of rows.
     pub fn new(predictions: &'a Predictions<'a>, groups: &'a [u32]) -> Result<Self> {
         if predictions.rows() == groups.len() {
             return Ok(Self { predictions, groups });
@@ -70,7 +70,7 @@ impl<'a> GroupedRows<'a> {
     }
 }
 
-/// The most cells: 128 MiB of them.
+/// The maximum number of cells, which take 128 MiB.
 const MAX_CELLS: usize = 1 << 22;
 
 fn check_groups(groups: usize, bins: usize) -> Result<usize> {
@@ -85,12 +85,12 @@ fn check_groups(groups: usize, bins: usize) -> Result<usize> {
 }
 
 impl GroupedReliability {
-    /// No rows yet, for a number of groups with `bins` bins each.
+    /// Creates a metric for `groups` groups with `bins` bins each that has seen no rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no bins and for more than 65536, for no groups and for more than 2^22
-    /// bins of all groups.
+    /// [`Error::Setting`] if `bins` is 0 or above 65536, if `groups` is 0, or if all groups
+    /// together have more than 2^22 bins.
     pub fn new(groups: usize, bins: usize) -> Result<Self> {
         let edges = Edges::new(bins)?;
         Ok(Self {
@@ -99,22 +99,22 @@ impl GroupedReliability {
         })
     }
 
-    /// The number of bins of each group.
+    /// Returns the number of bins of each group.
     pub fn bins(&self) -> usize {
         self.state.bins
     }
 
-    /// Returns the number of groups; rows name them from 0.
+    /// Returns the number of groups. Groups are numbered from 0.
     pub fn groups(&self) -> usize {
         self.state.cells.len() / self.state.bins
     }
 
-    /// The number of rows of all groups.
+    /// Returns the number of rows of all groups.
     pub fn n(&self) -> u64 {
         self.state.cells.iter().map(|cell| cell.count).sum()
     }
 
-    /// The rows of the groups that meet a condition.
+    /// Returns the bins of all rows in the groups that satisfy a condition.
     pub fn of(&self, keep: impl Fn(usize) -> bool) -> ReliabilityBins {
         let mut union = vec![Cell::default(); self.state.bins];
         for (_, cells) in
@@ -128,7 +128,7 @@ impl GroupedReliability {
 
 impl Metric for GroupedReliability {
     type Input<'a> = GroupedRows<'a>;
-    /// By group, `None` for one without rows.
+    /// A diagram per group; `None` for a group without rows.
     type Value = Vec<Option<Reliability>>;
 
     saved::named_by!(State);

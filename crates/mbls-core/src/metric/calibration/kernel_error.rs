@@ -8,32 +8,32 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// How the squared kernel calibration error is estimated from `n` rows.
+/// The estimator of the squared kernel calibration error of `n` rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum KernelEstimator {
-    /// `sum_ij h_ij / n^2`: never negative, too large by what `h_ii` adds. `O(n^2)`.
+    /// `sum_ij h_ij / n^2`: never negative, biased upwards by the terms `h_ii`. `O(n^2)`.
     Biased,
     /// `sum_{i<j} h_ij / (n (n - 1) / 2)`: unbiased, so about half of its values are negative for a
     /// calibrated model. `O(n^2)`.
     #[default]
     Unbiased,
-    /// The mean of `h` over `n / 2` pairs that share no row: unbiased, of more variance, `O(n)`.
-    /// The pairs are drawn from the sorted rows by ChaCha8, so that they do not depend on the
-    /// order of the rows; an odd row is left out.
+    /// The mean of `h` over `n / 2` disjoint pairs of rows: unbiased, with a higher variance,
+    /// `O(n)`. ChaCha8 samples the pairs from the sorted rows, so they do not depend on the order
+    /// of the rows. If the number of rows is odd, one row is left out.
     UnbiasedLinear {
         /// The seed of the pairing.
         seed: u64,
     },
 }
 
-/// The squared kernel calibration error and what it depends on.
+/// The squared kernel calibration error and the settings it depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KernelCalibrationError {
     /// The estimate of the squared error.
     pub squared: f64,
-    /// How it was estimated.
+    /// The estimator.
     pub estimator: KernelEstimator,
     /// The bandwidth of the kernel.
     pub bandwidth: f64,
@@ -42,23 +42,22 @@ pub struct KernelCalibrationError {
 }
 
 impl SortedTopLabels {
-    /// The squared kernel calibration error of the top label:
-    /// `h_ij = exp(-|c_i - c_j| / bandwidth) (z_i - c_i) (z_j - c_j)`, with `z_i` 1 where row `i`
-    /// is correct.
+    /// Computes the squared kernel calibration error of the top label with `h_ij = exp(-|c_i - c_j|
+    /// / bandwidth) (z_i - c_i) (z_j - c_j)`, where `z_i` is 1 if row `i` is correct.
     ///
-    /// `None` for fewer than two rows, from which nothing unbiased can be said. Every `h_ij` is
-    /// rounded once, to a multiple of 2^-60, and added exactly: the same bits for any number of
-    /// threads.
+    /// Returns `None` for fewer than two rows, for which no unbiased estimate exists. Every `h_ij`
+    /// is rounded once, to a multiple of 2^-60, and added exactly, so the result is bit-identical
+    /// for any number of threads.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a bandwidth that is not finite and greater than 0.
+    /// [`Error::Setting`] if the bandwidth is not finite or not greater than 0.
     ///
     /// # References
     ///
     /// Widmann et al., Calibration tests in multi-class classification, NeurIPS 2019 (arXiv
-    /// 1910.11385), table 1; of the top label Kumar et al., Trainable Calibration Measures for
-    /// Neural Networks, ICML 2018, whose MMCE is the root of the biased estimate.
+    /// 1910.11385), table 1. For the top label: Kumar et al., Trainable Calibration Measures for
+    /// Neural Networks, ICML 2018, whose MMCE is the square root of the biased estimate.
     pub fn kernel_calibration_error(
         &self,
         bandwidth: f64,
@@ -77,28 +76,29 @@ impl SortedTopLabels {
     }
 }
 
-/// The squared kernel calibration error of whole rows of probabilities:
-/// `h_ij = exp(-|p_i - p_j| / bandwidth) (e_i - p_i) . (e_j - p_j)`, with the Euclidean distance
-/// and the unit vector `e_i` of label `i`.
+/// Computes the squared kernel calibration error of full probability vectors with
+/// `h_ij = exp(-|p_i - p_j| / bandwidth) (e_i - p_i) . (e_j - p_j)`, the Euclidean distance and the
+/// unit vector `e_i` of label `i`.
 ///
-/// It is 0 in expectation only for a model that is calibrated as a whole, not in its top label
-/// alone. `None` for fewer than two rows. Costs `O(n^2 classes)`, on all threads, except for
-/// [`KernelEstimator::UnbiasedLinear`]; every `h_ij` is rounded once, to a multiple of 2^-60, and
-/// added exactly: the same bits for any number of threads and any order of the rows.
+/// Its expectation is 0 only for a model that is calibrated in all classes, not only in the top
+/// label. Returns `None` for fewer than two rows. Costs `O(n^2 classes)`, on all threads, except
+/// for [`KernelEstimator::UnbiasedLinear`]. Every `h_ij` is rounded once, to a multiple of 2^-60,
+/// and added exactly, so the result is bit-identical for any number of threads and any order of the
+/// rows.
 ///
 /// ```
 /// use mbls_core::metric::{KernelEstimator, Predictions, kernel_calibration_error};
 ///
 /// let rows = Predictions::from_probs(&[0.75, 0.25, 0.75, 0.25], 2, &[0, 0])?;
 /// let error = kernel_calibration_error(&rows, 1.0, KernelEstimator::Unbiased)?.expect("two rows");
-/// // The same rows: the kernel is 1, and (1 - 0.75, -0.25) times itself is left.
+/// // Identical rows: the kernel is 1, and h is the square of (1 - 0.75, -0.25).
 /// assert_eq!((error.squared, error.n), (0.125, 2));
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] for a bandwidth that is not finite and greater than 0.
+/// [`Error::Setting`] if the bandwidth is not finite or not greater than 0.
 ///
 /// # References
 ///
@@ -121,7 +121,8 @@ pub fn kernel_calibration_error(
         }
         exp(-square.sqrt() / bandwidth) * product
     };
-    // Any order of the rows is sorted to the same one; rows that compare equal are the same.
+    // Sorting makes the result independent of the order of the rows: rows that compare equal are
+    // identical.
     let order = || {
         let mut order: Vec<usize> = (0..predictions.rows()).collect();
         order.sort_by(|&i, &j| {
@@ -135,7 +136,8 @@ pub fn kernel_calibration_error(
     estimate(predictions.rows(), bandwidth, estimator, order, pair)
 }
 
-/// Estimates from `h` of pairs of rows, symmetric to the bit; `order` sorts the rows.
+/// Computes the estimate from the `h` of pairs of rows, which is bitwise symmetric. `order` sorts
+/// the rows.
 fn estimate(
     n: usize,
     bandwidth: f64,
@@ -151,7 +153,7 @@ fn estimate(
         return Ok(None);
     }
     let pairs_with = |i: usize| sum((0..i).map(|j| h(i, j)));
-    // Exact: the order in which threads add does not matter.
+    // The sum is exact, so the order in which threads add does not matter.
     let below_diagonal =
         || (0..n).into_par_iter().map(pairs_with).try_reduce(FixedSum::default, added);
     let pairs = n as f64 * (n - 1) as f64 / 2.0;
@@ -183,11 +185,11 @@ fn added(mut left: FixedSum, right: FixedSum) -> Result<FixedSum> {
     Ok(left)
 }
 
-/// A random permutation (Fisher and Yates).
+/// Shuffles uniformly at random (Fisher-Yates).
 fn shuffle(values: &mut [usize], seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for last in (1..values.len()).rev() {
-        // u64, not usize: the same permutation on every platform.
+        // u64 instead of usize, so the permutation is the same on every platform.
         values.swap(last, rng.random_range(0..=last as u64) as usize);
     }
 }

@@ -2,12 +2,12 @@ use super::top_label_samples::SortedTopLabels;
 use crate::metric::exact::{FixedSum, units_to_f64};
 
 impl SortedTopLabels {
-    /// The Kolmogorov-Smirnov calibration error: `max_t |sum_{i: c_i <= t} (c_i - z_i)| / n`, with
-    /// `z_i` 1 where row `i` is correct.
+    /// Computes the Kolmogorov-Smirnov calibration error: `max_t |sum_{i: c_i <= t} (c_i - z_i)| /
+    /// n`, where `z_i` is 1 if row `i` is correct.
     ///
-    /// The largest distance of the cumulative confidence from the cumulative accuracy: needs no
-    /// bins, and is at least the distance of mean confidence and accuracy. Rows of the same
-    /// confidence enter together, so that their order does not matter.
+    /// This is the largest distance between the cumulative confidence and the cumulative accuracy.
+    /// It needs no bins, and is at least the absolute difference of mean confidence and accuracy.
+    /// Rows with the same confidence are added together, so their order does not matter.
     ///
     /// # References
     ///

@@ -1,11 +1,11 @@
 use serde::{Deserialize, Serialize};
 
-/// How the gaps `g_kb = |frequency_kb - mean probability_kb|` of the bins `b` of each curve `k`
-/// become one number.
+/// The norm that combines the gaps `g_kb = |frequency_kb - mean probability_kb|` of the bins `b` of
+/// each curve `k` into one number.
 ///
-/// Top-label calibration has one curve, classwise calibration one per class. A bin weighs `w_kb =
-/// count_kb / count_k / K`: the share of its curve's probabilities that it holds, each of the K
-/// curves counting alike; a curve without any adds 0.
+/// Top-label calibration has one curve, classwise calibration one per class. The weight of a bin is
+/// `w_kb = count_kb / count_k / K`: the fraction of its curve's probabilities that it contains,
+/// with equal weights for the K curves. A curve without probabilities contributes 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -17,7 +17,7 @@ pub enum CalibrationNorm {
     L2,
     /// `max_kb g_kb`: the maximum calibration error.
     Max,
-    /// The mean of `g_kb` over the bins that hold probabilities, each counting alike: no norm in
-    /// the strict sense, but what Neumann et al. 2018 and Nixon et al. 2019 average.
+    /// The mean of `g_kb` over the non-empty bins, with equal weights: not a norm in the strict
+    /// sense, but the average used by Neumann et al. 2018 and Nixon et al. 2019.
     Average,
 }

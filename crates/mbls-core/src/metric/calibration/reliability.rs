@@ -8,11 +8,11 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Confidence and accuracy in equally wide bins of the confidence, as a reliability diagram shows
-/// them.
+/// Confidence and accuracy in equal-width bins of the confidence, the data of a reliability
+/// diagram.
 ///
 /// Bins are `(lower, upper]` with the f32 edges of `torch.linspace(0, 1, bins + 1)`; a confidence
-/// of 0 belongs to the first.
+/// of 0 belongs to the first bin.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, Predictions, ReliabilityBins};
@@ -31,7 +31,7 @@ pub struct ReliabilityBins {
     cells: Vec<Cell>,
 }
 
-/// Equality of the state.
+/// Compares the cells; the edges follow from them.
 impl PartialEq for ReliabilityBins {
     fn eq(&self, other: &Self) -> bool {
         self.cells == other.cells
@@ -39,16 +39,16 @@ impl PartialEq for ReliabilityBins {
 }
 
 impl ReliabilityBins {
-    /// No rows yet, in `bins` bins.
+    /// Creates a metric with `bins` bins that has seen no rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no bins and for more than 65536.
+    /// [`Error::Setting`] if `bins` is 0 or above 65536.
     pub fn new(bins: usize) -> Result<Self> {
         Ok(Self { edges: Edges::new(bins)?, cells: vec![Cell::default(); bins] })
     }
 
-    /// Those of given cells, as many as there are bins.
+    /// Creates the metric from cells, one per bin.
     pub(in crate::metric) fn of_cells(edges: Edges, cells: Vec<Cell>) -> Self {
         Self { edges, cells }
     }
@@ -58,21 +58,21 @@ impl ReliabilityBins {
         self.cells.len()
     }
 
-    /// The lower edge of a bin, which has to be one of them.
+    /// Returns the lower edge of a bin, whose index must be valid.
     pub(crate) fn lower_edge(&self, bin: usize) -> f64 {
         self.edges.lower(bin)
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn n(&self) -> u64 {
         self.cells.iter().map(|cell| cell.count).sum()
     }
 
-    /// Adds rows of which only confidence and correctness are known.
+    /// Adds rows given by confidence and correctness only.
     ///
     /// # Errors
     ///
-    /// As [`update`](Metric::update).
+    /// Returns the errors of [`update`](Metric::update).
     pub fn add(&mut self, rows: &TopLabels) -> Result<()> {
         self.extend(
             rows.iter().map(|(confidence, correct)| (confidence, Sample::new(confidence, correct))),
@@ -80,7 +80,7 @@ impl ReliabilityBins {
     }
 
     fn extend(&mut self, mut rows: impl ExactSizeIterator<Item = (f64, Sample)>) -> Result<()> {
-        // All that adding can fail at, before any row is added.
+        // The only possible failure, checked before any row is added.
         add_counts(self.n(), rows.len() as u64)?;
         while rows.len() > 0 {
             let mut tallies = vec![Tally::default(); self.cells.len()];
@@ -130,7 +130,7 @@ impl Metric for ReliabilityBins {
     }
 }
 
-/// The cells as they are saved.
+/// The cells in their saved form.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Cells(Vec<Cell>);
@@ -156,38 +156,38 @@ impl From<ReliabilityBins> for Saved<Cells> {
     }
 }
 
-/// A reliability diagram in numbers.
+/// A reliability diagram as numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reliability {
     /// Number of rows, at least 1.
     pub n: u64,
-    /// The bins, by rising confidence.
+    /// The bins in ascending order of confidence.
     pub bins: Vec<ReliabilityBin>,
 }
 
-/// The rows of one bin of confidence.
+/// The statistics of the rows in one bin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReliabilityBin {
-    /// The lower edge, outside of the bin.
+    /// The lower edge, exclusive.
     pub lower: f64,
-    /// The upper edge, inside.
+    /// The upper edge, inclusive.
     pub upper: f64,
     /// Number of rows.
     pub count: u64,
-    /// The mean of their confidences, `None` for no rows.
+    /// Mean confidence of the rows; `None` without rows.
     pub mean_confidence: Option<f64>,
-    /// The share of them that is correct, `None` for no rows.
+    /// Fraction of the rows that are correct; `None` without rows.
     pub accuracy: Option<f64>,
 }
 
 impl ReliabilityBin {
-    /// `|accuracy - mean confidence|`, `None` for no rows.
+    /// Returns `|accuracy - mean confidence|`; `None` without rows.
     pub fn gap(&self) -> Option<f64> {
         Some((self.accuracy? - self.mean_confidence?).abs())
     }
 
-    /// An unbiased estimate of the variance of the accuracy, `accuracy (1 - accuracy) / (count -
-    /// 1)`; `None` for fewer than two rows.
+    /// Returns an unbiased estimate of the variance of the accuracy, `accuracy (1 - accuracy) /
+    /// (count - 1)`; `None` for fewer than two rows.
     pub(in crate::metric) fn accuracy_variance(&self) -> Option<f64> {
         let accuracy = self.accuracy.filter(|_| self.count > 1)?;
         Some(accuracy * (1.0 - accuracy) / (self.count - 1) as f64)
@@ -195,7 +195,7 @@ impl ReliabilityBin {
 }
 
 impl Reliability {
-    /// The diagram of cells that lie between given edges and hold rows.
+    /// Creates the diagram of the non-empty cells, with the given edges.
     pub(in crate::metric) fn of_cells(
         intervals: impl IntoIterator<Item = (f64, f64)>,
         cells: &[Cell],
@@ -210,8 +210,8 @@ impl Reliability {
         Self { n: cells.iter().map(|cell| cell.count).sum(), bins: bins.collect() }
     }
 
-    /// The expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|`, the error
-    /// of [`CalibrationNorm::L1`].
+    /// Computes the expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|`,
+    /// the error in [`CalibrationNorm::L1`].
     ///
     /// # References
     ///
@@ -221,8 +221,8 @@ impl Reliability {
         self.error(CalibrationNorm::L1)
     }
 
-    /// The maximum calibration error: `max_b |accuracy_b - confidence_b|` over the bins that hold
-    /// rows, the error of [`CalibrationNorm::Max`].
+    /// Computes the maximum calibration error: `max_b |accuracy_b - confidence_b|` over the
+    /// non-empty bins, the error in [`CalibrationNorm::Max`].
     ///
     /// # References
     ///
@@ -231,8 +231,8 @@ impl Reliability {
         self.error(CalibrationNorm::Max)
     }
 
-    /// The calibration error in a norm of the gaps `g_b = |accuracy_b - confidence_b|` of the bins
-    /// that hold rows.
+    /// Computes the calibration error in a norm of the gaps `g_b = |accuracy_b - confidence_b|` of
+    /// the non-empty bins.
     pub fn error(&self, norm: CalibrationNorm) -> f64 {
         match norm {
             CalibrationNorm::L1 => self.mean(ReliabilityBin::gap),
@@ -242,33 +242,33 @@ impl Reliability {
         }
     }
 
-    /// The part of [`ece`](Self::ece) of the bins that are more confident than accurate:
+    /// Computes the part of [`ece`](Self::ece) due to bins that are more confident than accurate:
     /// `sum_b count_b / n max(confidence_b - accuracy_b, 0)`.
     ///
-    /// With [`underconfidence`](Self::underconfidence) it sums to the ECE.
+    /// The sum of this and [`underconfidence`](Self::underconfidence) is the ECE.
     ///
     /// # References
     ///
     /// Thulasidasan et al., On Mixup Training, NeurIPS 2019 (arXiv 1905.11001), section 2, where
-    /// the gap is weighted by the confidence too; here it is not, so that the parts sum to the
-    /// whole.
+    /// the gap is also weighted by the confidence. It is not weighted here, so that the two parts
+    /// sum to the ECE.
     pub fn overconfidence(&self) -> f64 {
         self.mean(|bin| Some((bin.mean_confidence? - bin.accuracy?).max(0.0)))
     }
 
-    /// The part of [`ece`](Self::ece) of the bins that are less confident than accurate:
+    /// Computes the part of [`ece`](Self::ece) due to bins that are less confident than accurate:
     /// `sum_b count_b / n max(accuracy_b - confidence_b, 0)`.
     pub fn underconfidence(&self) -> f64 {
         self.mean(|bin| Some((bin.accuracy? - bin.mean_confidence?).max(0.0)))
     }
 
-    /// The squared L2 calibration error without the bias of the plug-in estimate:
-    /// `sum_b count_b / n (g_b^2 - accuracy_b (1 - accuracy_b) / (count_b - 1))`.
+    /// Computes the squared L2 calibration error without the bias of the plug-in estimate: `sum_b
+    /// count_b / n (g_b^2 - accuracy_b (1 - accuracy_b) / (count_b - 1))`.
     ///
-    /// What a bin of few rows shows of a gap is mostly noise, which the plug-in estimate counts as
-    /// an error; its expectation is taken off. The result may be negative. A bin of one row
-    /// says nothing of its noise and adds 0. The estimate is unbiased for the binned model,
-    /// which says the same within a bin.
+    /// In a bin with few rows the gap is mostly noise, which the plug-in estimate counts as an
+    /// error; here its expectation is subtracted. The result may be negative. A bin with one row
+    /// has no estimate of its noise and contributes 0. The estimate is unbiased for the binned
+    /// model, which predicts the same value everywhere in a bin.
     ///
     /// # References
     ///
@@ -280,17 +280,18 @@ impl Reliability {
         self.mean(debiased)
     }
 
-    /// The mean confidence of all rows: `sum_b count_b / n confidence_b`.
+    /// Returns the mean confidence of all rows: `sum_b count_b / n confidence_b`.
     pub fn mean_confidence(&self) -> f64 {
         self.mean(|bin| bin.mean_confidence)
     }
 
-    /// The accuracy of all rows: `sum_b count_b / n accuracy_b`.
+    /// Returns the accuracy of all rows: `sum_b count_b / n accuracy_b`.
     pub fn accuracy(&self) -> f64 {
         self.mean(|bin| bin.accuracy)
     }
 
-    /// The mean over all rows of what each takes from its bin; 0 where a bin has nothing to give.
+    /// Returns the mean over all rows of a statistic of their bin. Bins in which it is undefined
+    /// contribute 0.
     pub(in crate::metric) fn mean(&self, of: impl Fn(&ReliabilityBin) -> Option<f64>) -> f64 {
         self.bins.iter().filter_map(|bin| Some(bin.count as f64 * of(bin)?)).sum::<f64>()
             / self.n as f64

@@ -9,10 +9,10 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The confidence and correctness of every row, for statistics that no bins can give: its value is
-/// [`SortedTopLabels`].
+/// Confidence and correctness of every row, for statistics that cannot be computed from bins. The
+/// value is [`SortedTopLabels`].
 ///
-/// Keeps 8 bytes per row, with confidences rounded to multiples of 2^-60.
+/// Keeps 8 bytes per row; confidences are rounded to multiples of 2^-60.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, TopLabelSamples, TopLabels};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// let mut samples = TopLabelSamples::new();
 /// samples.add(&TopLabels::new(&[0.9, 0.6], &[true, false])?)?;
 /// let sorted = samples.value().expect("two rows were added");
-/// // Up to 0.6 there is 0.6 / 2 too much confidence, up to 0.9 that less 0.1 / 2.
+/// // The excess of confidence is 0.6 / 2 up to 0.6, and 0.1 / 2 less up to 0.9.
 /// assert_eq!(sorted.kolmogorov_smirnov_error(), 0.3);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
@@ -36,28 +36,28 @@ struct State {
     samples: Samples,
 }
 
-/// Rows by rising confidence, at least one; of the same confidence, wrong ones first.
+/// Rows in ascending order of confidence, at least one; among ties, incorrect rows come first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SortedTopLabels {
     samples: Vec<Sample>,
 }
 
 impl TopLabelSamples {
-    /// No rows yet.
+    /// Creates a metric that has seen no rows.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn n(&self) -> u64 {
         self.state.samples.len() as u64
     }
 
-    /// Adds rows of which only confidence and correctness are known.
+    /// Adds rows given by confidence and correctness only.
     ///
     /// # Errors
     ///
-    /// As [`update`](Metric::update).
+    /// Returns the errors of [`update`](Metric::update).
     pub fn add(&mut self, rows: &TopLabels) -> Result<()> {
         self.extend(rows.iter())
     }
@@ -106,7 +106,7 @@ impl Metric for TopLabelSamples {
 }
 
 impl SortedTopLabels {
-    /// Sorts samples, at least one.
+    /// Sorts samples, of which there is at least one.
     pub(in crate::metric) fn sort(mut samples: Vec<Sample>) -> Self {
         samples.sort_unstable();
         Self { samples }
@@ -116,21 +116,21 @@ impl SortedTopLabels {
         &self.samples
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn n(&self) -> u64 {
         self.samples.len() as u64
     }
 
-    /// Confidence and correctness of every row, by rising confidence.
+    /// Iterates over confidence and correctness of every row, in ascending order of confidence.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (f64, bool)> {
         self.samples.iter().map(|sample| (sample.confidence(), sample.correct()))
     }
 
-    /// The reliability diagram in `bins` bins.
+    /// Returns the reliability diagram in `bins` bins.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no bins and for more than 65536.
+    /// [`Error::Setting`] if `bins` is 0 or above 65536.
     pub fn reliability(&self, binning: Binning, bins: usize) -> Result<Reliability> {
         let equal_width = match binning {
             Binning::EqualWidth => EqualWidthBins::linspace(bins)?,

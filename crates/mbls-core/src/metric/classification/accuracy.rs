@@ -4,10 +4,10 @@ use crate::metric::row_mean::{RowMean, RowSums};
 use crate::metric::saved::MetricState;
 use serde::{Deserialize, Serialize};
 
-/// The share of rows whose label is the predicted class: `correct / n`.
+/// The fraction of rows whose label is the predicted class: `correct / n`.
 pub type Accuracy = RowMean<CorrectRows>;
 
-/// How many rows [`Accuracy`] saw, and how many of them the model got right.
+/// The number of rows of an [`Accuracy`], and how many of them are predicted correctly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CorrectRows {

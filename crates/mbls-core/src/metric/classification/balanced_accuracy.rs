@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// Balanced accuracy: `mean_k correct_k / n_k` over the classes that occur among the labels.
 ///
-/// `n_k` is the number of rows of label `k`, `correct_k` how many of them are predicted right, so
-/// each term is the recall of a class. Classes without rows have no recall and leave the mean.
-/// Published code calls it `macc`.
+/// `n_k` is the number of rows with label `k` and `correct_k` the number of them that are predicted
+/// correctly, so each term is the recall of a class. Classes without rows have no recall and are
+/// excluded from the mean. Published code calls this metric `macc`.
 ///
 /// # References
 ///
@@ -21,7 +21,7 @@ pub struct BalancedAccuracy {
     state: State,
 }
 
-/// One entry per class, none before the first row.
+/// One entry per class; empty before the first row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct State(Vec<Class>);
@@ -40,22 +40,22 @@ impl Class {
 }
 
 impl BalancedAccuracy {
-    /// No rows yet.
+    /// Creates a metric that has seen no rows.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn n(&self) -> u64 {
         self.state.0.iter().map(|class| class.n).sum()
     }
 
-    /// The number of classes, `None` before the first row.
+    /// Returns the number of classes; `None` before the first row.
     pub fn classes(&self) -> Option<usize> {
         (!self.state.0.is_empty()).then_some(self.state.0.len())
     }
 
-    /// The recall of each class, `None` where no row has it as its label.
+    /// Iterates over the recall of each class; `None` if no row has the class as its label.
     pub fn recalls(&self) -> impl Iterator<Item = Option<f64>> {
         self.state.0.iter().map(Class::recall)
     }

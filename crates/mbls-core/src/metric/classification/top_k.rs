@@ -6,11 +6,11 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The share of rows whose label is among the `k` classes of the largest scores.
+/// The fraction of rows whose label is among the `k` classes with the largest scores.
 ///
-/// A label counts where fewer than `k` classes stand before it. Of equal scores the lower class
-/// stands first, as in the prediction, so that top-1 accuracy is
-/// [`Accuracy`](crate::metric::Accuracy). It is 1 where there are no more than `k` classes.
+/// A row is correct if fewer than `k` classes rank before its label. Among ties the lower class
+/// index ranks first, as in the prediction, so top-1 accuracy is
+/// [`Accuracy`](crate::metric::Accuracy). The value is 1 if there are no more than `k` classes.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, Predictions, TopKAccuracy};
@@ -35,11 +35,11 @@ struct State {
 }
 
 impl TopKAccuracy {
-    /// No rows yet.
+    /// Creates a metric that has seen no rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a `k` of 0.
+    /// [`Error::Setting`] if `k` is 0.
     pub fn new(k: u32) -> Result<Self> {
         if k == 0 {
             return Err(Error::Setting { name: "k", value: k.to_string(), expected: "1 or more" });
@@ -47,12 +47,12 @@ impl TopKAccuracy {
         Ok(Self { state: State { k, n: 0, hits: 0 } })
     }
 
-    /// How many classes a row may name.
+    /// Returns the number of classes with the largest scores that count as predicted.
     pub fn k(&self) -> u32 {
         self.state.k
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn n(&self) -> u64 {
         self.state.n
     }

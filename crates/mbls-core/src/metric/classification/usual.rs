@@ -17,7 +17,7 @@ use crate::number::is_zero;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The usual metrics of a classifier at once: accuracy, proper scores and calibration.
+/// The common metrics of a classifier in one pass: accuracy, proper scores and calibration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved<Components>", into = "Saved<Components>")]
 pub struct ClassificationMetrics {
@@ -37,14 +37,14 @@ struct Components {
     classwise: ClasswiseEce,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clipped_nll: Option<ClippedNegativeLogLikelihood>,
-    /// Probabilities that were out of [0, 1] by rounding.
+    /// Number of probabilities that were outside of `[0, 1]` due to rounding.
     #[serde(default, skip_serializing_if = "is_zero")]
     clipped_probabilities: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     statistics: Option<TopLabelStatistics>,
 }
 
-/// The largest scores that [`ClassificationReport::top5_accuracy`] looks at.
+/// The k of [`ClassificationReport::top5_accuracy`].
 const TOP: u32 = 5;
 
 /// The metrics of a classifier on a data set.
@@ -58,18 +58,18 @@ pub struct ClassificationReport {
     pub top5_accuracy: f64,
     /// Value of [`BalancedAccuracy`].
     pub balanced_accuracy: f64,
-    /// Value of [`NegativeLogLikelihood`]; infinite where a label has the probability 0.
+    /// Value of [`NegativeLogLikelihood`]; infinite if a label has probability 0.
     #[serde(with = "crate::number")]
     pub nll: f64,
-    /// The rows whose label has the probability 0, [`NegativeLogLikelihood::infinite`]; saved
-    /// where there are any.
+    /// Number of rows whose label has probability 0, [`NegativeLogLikelihood::infinite`].
+    /// Serialised only if not 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub infinite_nll_rows: u64,
-    /// Value of [`ClippedNegativeLogLikelihood`], where it was asked for.
+    /// Value of [`ClippedNegativeLogLikelihood`], if it was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clipped_nll: Option<ClippedNll>,
-    /// The given probabilities that were clipped, [`Predictions::clipped`]; saved where there are
-    /// any.
+    /// Number of input probabilities that were clipped, [`Predictions::clipped`]. Serialised only
+    /// if not 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub clipped_probabilities: u64,
     /// Value of [`BrierScore`].
@@ -86,19 +86,20 @@ pub struct ClassificationReport {
     pub adaptive_convention: AdaptiveConvention,
     /// The convention of `cece`.
     pub classwise_convention: ClasswiseConvention,
-    /// The statistics of confidences that were asked for; saved where there are any.
+    /// The requested statistics of confidences. Serialised only if there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statistics: Vec<TopLabelValue>,
-    /// The reliability diagram, in as many bins as the calibration errors have.
+    /// The reliability diagram, with the same number of bins as the calibration errors.
     pub reliability: Reliability,
 }
 
 impl ClassificationMetrics {
-    /// No rows yet, for `bins` bins (15 is usual) and the default conventions.
+    /// Creates metrics with `bins` bins (usually 15) and the default conventions that have seen no
+    /// rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no bins and for more than 65536.
+    /// [`Error::Setting`] if `bins` is 0 or above 65536.
     pub fn new(bins: usize) -> Result<Self> {
         Self::with_conventions(
             bins,
@@ -107,11 +108,11 @@ impl ClassificationMetrics {
         )
     }
 
-    /// No rows yet, for `bins` bins and given conventions.
+    /// Creates metrics with `bins` bins and the given conventions that have seen no rows.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Returns the errors of [`new`](Self::new).
     pub fn with_conventions(
         bins: usize,
         adaptive: AdaptiveConvention,
@@ -133,21 +134,21 @@ impl ClassificationMetrics {
         Ok(Self { parts })
     }
 
-    /// These metrics, without rows, and the negative log-likelihood of probabilities of at least
-    /// `epsilon`.
+    /// Returns these metrics, without rows, plus the negative log-likelihood of probabilities
+    /// clipped from below at `epsilon`.
     ///
     /// # Errors
     ///
-    /// Those of [`ClippedNegativeLogLikelihood::new`].
+    /// Returns the errors of [`ClippedNegativeLogLikelihood::new`].
     pub fn with_clipped_nll(self, epsilon: f64) -> Result<Self> {
         let mut empty = self.empty();
         empty.parts.clipped_nll = Some(ClippedNegativeLogLikelihood::new(epsilon)?);
         Ok(empty)
     }
 
-    /// Returns these metrics, without rows, and statistics of confidences: smooth ECE,
-    /// Kolmogorov-Smirnov error, AURC and the others of [`TopLabelStatistic`]. They keep 8
-    /// bytes per row more.
+    /// Returns these metrics, without rows, plus statistics of confidences: smooth ECE,
+    /// Kolmogorov-Smirnov error, AURC and the other variants of [`TopLabelStatistic`]. They keep 8
+    /// additional bytes per row.
     ///
     /// ```
     /// use mbls_core::metric::{ClassificationMetrics, Metric, TopLabelStatistic, measure_logits};
@@ -160,7 +161,7 @@ impl ClassificationMetrics {
     ///
     /// # Errors
     ///
-    /// Those of [`TopLabelStatistics::new`].
+    /// Returns the errors of [`TopLabelStatistics::new`].
     pub fn with_statistics(self, statistics: Vec<TopLabelStatistic>) -> Result<Self> {
         let mut empty = self.empty();
         empty.parts.statistics = Some(TopLabelStatistics::new(statistics)?);
@@ -198,15 +199,14 @@ impl Metric for ClassificationMetrics {
     }
 
     fn check_update(&self, input: &Predictions) -> Result<()> {
-        // All parts have seen the same rows, and these two the number of classes too.
+        // All components have seen the same rows, and these two also know the number of classes.
         self.parts.balanced.check_update(input)?;
         self.parts.classwise.check_update(input)?;
         add_counts_of_values(self.parts.clipped_probabilities, input.clipped()).map(drop)
     }
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        // What a batch can fail at comes first, so that none of the parts is ahead of another
-        // afterwards.
+        // Check all possible failures first, so no component is updated without the others.
         self.check_update(input)?;
         let mine = &mut self.parts;
         mine.nll.update(input)?;
@@ -242,7 +242,7 @@ impl Metric for ClassificationMetrics {
             (mine, other) => same("statistics of confidences", mine.is_some(), other.is_some())?,
         }
         add_counts_of_values(mine.clipped_probabilities, other.clipped_probabilities)?;
-        // Sums that no rows can have led to, of a saved state, may be beyond what a sum holds.
+        // Sums in a saved state that no rows can produce may exceed the range of a sum.
         mine.nll.check_merge(&other.nll)
     }
 
@@ -308,7 +308,7 @@ impl Metric for ClassificationMetrics {
     }
 }
 
-/// The sum of two counts of probabilities, of which there are more than rows.
+/// Adds two counts of probabilities, which can be larger than counts of rows.
 fn add_counts_of_values(a: u64, b: u64) -> Result<u64> {
     a.checked_add(b).ok_or_else(|| Error::Accumulator {
         what: "count of clipped probabilities",

@@ -18,13 +18,13 @@ use crate::metric::ranking::{RiskCoverageCurve, TopLabelStatistics, TopLabelValu
 use crate::metric::segmentation::{ConfusionMatrix, Overlap};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// What a metric of any kind says.
+/// The value of a metric of any kind.
 ///
-/// Saved, it is the value alone, as the metric itself gives it.
+/// It is serialised as the value itself, without the kind.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum MetricValue {
-    /// A number, which may be infinite.
+    /// A number; it may be infinite.
     Number(f64),
     /// The value of [`ClippedNegativeLogLikelihood`].
     ClippedNll(ClippedNll),
@@ -45,8 +45,8 @@ pub enum MetricValue {
 }
 
 impl MetricValue {
-    /// Returns the value where it is one number: of [`ClippedNll`] the mean, of a [`Reliability`]
-    /// diagram the ECE, of a single statistic of top labels that.
+    /// Returns the value as a single number, if it has one: the mean of a [`ClippedNll`], the ECE
+    /// of a [`Reliability`] diagram, the value of a single top-label statistic.
     pub fn number(&self) -> Option<f64> {
         match self {
             Self::Number(value) => Some(*value),
@@ -83,9 +83,11 @@ impl Serialize for MetricValue {
 
 macro_rules! any_metric {
     ($($(#[$doc:meta])+ $variant:ident($metric:ty), |$value:ident| $to:expr;)+) => {
-        /// A metric of predictions whose kind is known only when the program runs, see [`MetricSpec`](crate::metric::MetricSpec).
+        /// A metric of predictions whose kind is known only at run time, see
+        /// [`MetricSpec`](crate::metric::MetricSpec).
         ///
-        /// Saved, it is its kind and the saved state of the metric: `{"kind": "accuracy", "saved": {"metric": "accuracy", ..}}`.
+        /// It is serialised as its kind and the saved state of the metric: `{"kind": "accuracy",
+        /// "saved": {"metric": "accuracy", ..}}`.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "kind", content = "saved", rename_all = "kebab-case")]
         #[non_exhaustive]
@@ -156,7 +158,7 @@ macro_rules! any_metric {
     };
 }
 
-/// The metric, boxed or not.
+/// Returns the metric, boxed or not.
 trait IntoInner<M> {
     fn into_inner(self) -> M;
 }
@@ -174,9 +176,9 @@ impl IntoInner<ClassificationMetrics> for Box<ClassificationMetrics> {
 }
 
 any_metric! {
-    /// The share of correct rows.
+    /// The fraction of correct rows.
     Accuracy(Accuracy), |value| MetricValue::Number(value);
-    /// The share of rows whose label is among the largest scores.
+    /// The fraction of rows whose label is among the k classes with the largest scores.
     TopKAccuracy(TopKAccuracy), |value| MetricValue::Number(value);
     /// The mean recall of the classes.
     BalancedAccuracy(BalancedAccuracy), |value| MetricValue::Number(value);
@@ -192,7 +194,7 @@ any_metric! {
     AdaptiveEce(AdaptiveEce), |value| MetricValue::Number(value);
     /// Classwise ECE.
     ClasswiseEce(ClasswiseEce), |value| MetricValue::Number(value);
-    /// Calibration in bins.
+    /// Calibration errors from binned probabilities.
     CalibrationBins(CalibrationBins), |value| MetricValue::Calibration(value);
     /// Statistics of confidence and correctness.
     TopLabelStatistics(TopLabelStatistics), |value| MetricValue::TopLabels(value);
@@ -200,8 +202,8 @@ any_metric! {
     TopLabelSamples(TopLabelSamples), |value| MetricValue::RiskCoverage(SortedTopLabels::risk_coverage(&value));
     /// A confusion matrix.
     ConfusionMatrix(ConfusionMatrix), |value| MetricValue::Overlap(value);
-    /// How sure predictions are.
+    /// The mean confidence and spread of the predictions.
     ProbabilityStatistics(IgnoringLabels<ProbabilityStatistics>), |value| MetricValue::Probabilities(value);
-    /// The usual metrics at once.
+    /// The common classification metrics in one pass.
     ClassificationMetrics(Box<ClassificationMetrics>), |value| MetricValue::Classification(Box::new(value));
 }

@@ -3,10 +3,10 @@ use crate::metric::contract::Metric;
 use crate::metric::input::{Predictions, UnlabelledRows};
 use serde::{Deserialize, Serialize};
 
-/// A metric of rows without labels as one of [`Predictions`], to be computed beside metrics that
-/// need the labels.
+/// Adapts a metric of rows without labels to [`Predictions`], so it can be combined with metrics
+/// that need labels.
 ///
-/// Its name, its saved state and its value are those of the metric.
+/// Name, saved state and value are those of the inner metric.
 ///
 /// ```
 /// use mbls_core::metric::{Accuracy, IgnoringLabels, Metric, ProbabilityStatistics, measure_logits};

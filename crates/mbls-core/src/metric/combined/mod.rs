@@ -1,4 +1,4 @@
-//! Several metrics as one, and metrics that are chosen when the program runs.
+//! Combinations of metrics, and metrics chosen at run time.
 
 mod any;
 mod ignoring_labels;

@@ -7,8 +7,8 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Metrics of predictions under names of the caller's choice, as one metric: it reads each batch
-/// once, and either all of them take it or, where one cannot, none.
+/// A set of metrics of predictions under caller-chosen names, as one metric. It reads each batch
+/// once, and either all metrics accept the batch or, if one fails, none does.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, MetricSet, MetricSpec, measure_logits};
@@ -44,22 +44,21 @@ struct Named {
     metric: AnyMetric,
 }
 
-/// The value of a metric of a [`MetricSet`].
+/// The value of one metric of a [`MetricSet`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NamedValue {
     /// The name of the metric in the set.
     pub name: String,
-    /// Its value, `None` where it is undefined.
+    /// The value of the metric; `None` if it is undefined.
     pub value: Option<MetricValue>,
 }
 
 impl MetricSet {
-    /// Makes the metrics, without rows, in their order.
+    /// Creates the metrics, without rows, in the given order.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a name that comes twice, and where a setting of a metric is out of
-    /// its range.
+    /// [`Error::Setting`] if a name is repeated or a setting of a metric is out of range.
     pub fn new(specs: impl IntoIterator<Item = (String, MetricSpec)>) -> Result<Self> {
         let named = |(name, spec): (String, MetricSpec)| Ok(Named { name, metric: spec.build()? });
         Self::of(specs.into_iter().map(named).collect::<Result<_>>()?)
@@ -76,12 +75,12 @@ impl MetricSet {
         Ok(Self { state: State(metrics) })
     }
 
-    /// Returns the metric that the set has under `name`.
+    /// Returns the metric called `name`.
     pub fn get(&self, name: &str) -> Option<&AnyMetric> {
         self.iter().find(|(other, _)| *other == name).map(|(_, metric)| metric)
     }
 
-    /// Returns the metrics with their names.
+    /// Iterates over the metrics and their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &AnyMetric)> {
         self.state.0.iter().map(|named| (&*named.name, &named.metric))
     }
@@ -121,7 +120,7 @@ impl Metric for MetricSet {
         pairs.try_for_each(|(mine, other)| mine.metric.merge(other.metric))
     }
 
-    /// `None` where none of the metrics has a value.
+    /// Returns `None` if none of the metrics has a value.
     fn value(&self) -> Option<Vec<NamedValue>> {
         let value =
             |named: &Named| NamedValue { name: named.name.clone(), value: named.metric.value() };

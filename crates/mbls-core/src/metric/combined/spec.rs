@@ -14,7 +14,7 @@ use crate::metric::ranking::{TopLabelStatistic, TopLabelStatistics};
 use crate::metric::segmentation::ConfusionMatrix;
 use serde::{Deserialize, Serialize};
 
-/// Any metric of predictions and its settings, as a configuration file names them: `kind =
+/// A metric of predictions and its settings, as written in a configuration file: `kind =
 /// "top-k-accuracy"`, `k = 5`.
 ///
 /// The kind is the [`name`](crate::metric::Metric::name) of the metric.
@@ -38,7 +38,7 @@ pub enum MetricSpec {
     Accuracy {},
     /// [`TopKAccuracy`].
     TopKAccuracy {
-        /// How many classes a row may name.
+        /// The number of classes with the largest scores that count as predicted.
         k: u32,
     },
     /// [`BalancedAccuracy`].
@@ -47,23 +47,23 @@ pub enum MetricSpec {
     NegativeLogLikelihood {},
     /// [`ClippedNegativeLogLikelihood`].
     ClippedNegativeLogLikelihood {
-        /// The least probability that counts.
+        /// The lower bound to which probabilities are clipped.
         epsilon: f64,
     },
     /// [`BrierScore`].
     Brier {},
-    /// [`ReliabilityBins`], whose value gives ECE and MCE.
+    /// [`ReliabilityBins`], whose value includes ECE and MCE.
     Reliability {
-        /// The number of bins, 1 to 65536; 15 where it is left out.
+        /// The number of bins, 1 to 65536; default 15.
         #[serde(default = "bins")]
         bins: usize,
     },
     /// [`AdaptiveEce`].
     AdaptiveEce {
-        /// The number of bins, 1 to 65536; 15 where it is left out.
+        /// The number of bins, 1 to 65536; default 15.
         #[serde(default = "bins")]
         bins: usize,
-        /// Which rows count.
+        /// The rows that are included.
         #[serde(default)]
         convention: AdaptiveConvention,
     },
@@ -72,25 +72,26 @@ pub enum MetricSpec {
         /// The number of bins of each class.
         #[serde(default = "bins")]
         bins: usize,
-        /// Which classes and probabilities count.
+        /// The classes and probabilities that are included.
         #[serde(default)]
         convention: ClasswiseConvention,
     },
     /// [`CalibrationBins`].
     CalibrationBins {
-        /// What is compared.
+        /// The probabilities that are compared with the labels.
         #[serde(default)]
         target: Target,
-        /// How it is put into bins.
+        /// The binning of the probabilities.
         #[serde(default)]
         binning: Binning,
         /// The number of bins of each curve.
         #[serde(default = "bins")]
         bins: usize,
     },
-    /// [`TopLabelStatistics`]: smooth ECE, Kolmogorov-Smirnov, kernel and binned calibration errors, AURC.
+    /// [`TopLabelStatistics`]: smooth ECE, Kolmogorov-Smirnov, kernel and binned calibration errors,
+    /// AURC.
     TopLabelStatistics {
-        /// The statistics, computed from rows that are kept once.
+        /// The statistics. They are computed from one stored copy of the rows.
         statistics: Vec<TopLabelStatistic>,
     },
     /// [`TopLabelSamples`].
@@ -107,32 +108,33 @@ pub enum MetricSpec {
         /// The number of bins of the calibration errors.
         #[serde(default = "bins")]
         bins: usize,
-        /// Which rows adaptive ECE counts.
+        /// The rows that adaptive ECE includes.
         #[serde(default)]
         adaptive: AdaptiveConvention,
-        /// Which classes and probabilities classwise ECE counts.
+        /// The classes and probabilities that classwise ECE includes.
         #[serde(default)]
         classwise: ClasswiseConvention,
-        /// The epsilon of the clipped negative log-likelihood; there is none where it is left out.
+        /// The epsilon of the clipped negative log-likelihood, which is computed only if this is
+        /// set.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epsilon: Option<f64>,
-        /// Further statistics of confidences.
+        /// Additional statistics of the confidences.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         statistics: Vec<TopLabelStatistic>,
     },
 }
 
-/// Bins of confidence where none are given: what most publications use.
+/// The default number of confidence bins, which most publications use.
 fn bins() -> usize {
     15
 }
 
 impl MetricSpec {
-    /// Makes the metric, without rows.
+    /// Creates the metric, without rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) where a setting is out of its range.
+    /// [`Error::Setting`](crate::Error::Setting) if a setting is out of range.
     pub fn build(&self) -> Result<AnyMetric> {
         Ok(match self {
             Self::Accuracy {} => AnyMetric::Accuracy(Accuracy::new()),

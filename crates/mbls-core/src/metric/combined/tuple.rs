@@ -1,4 +1,4 @@
-//! Several metrics as one.
+//! Combines several metrics into one.
 
 use crate::Result;
 use crate::metric::contract::Metric;
@@ -8,8 +8,9 @@ use crate::metric::saved::{self, MetricState};
 /// all of them.
 macro_rules! tuple {
     ($first:ident $first_index:tt, $($other:ident $index:tt),+) => {
-        /// Metrics of the same input as one, whose value is theirs: it reads each batch once, and either all of them take it or,
-        /// where one cannot, none. Saved, it is the list of their saved states.
+        /// Combines metrics of the same input into one whose value is the tuple of their values. It
+        /// reads each batch once, and either all metrics accept the batch or, if one fails, none
+        /// does. It is serialised as the list of their saved states.
         ///
         /// ```
         /// use mbls_core::metric::{Accuracy, BrierScore, Metric, measure_logits};
@@ -26,7 +27,7 @@ macro_rules! tuple {
             $($other: for<'a> Metric<Input<'a> = $first::Input<'a>>),+
         {
             type Input<'a> = $first::Input<'a>;
-            /// `None` for a metric that has no value.
+            /// Each value is `None` if its metric has none.
             type Value = (Option<$first::Value>, $(Option<$other::Value>),+);
 
             saved::named_by!(Tuple);
@@ -61,7 +62,7 @@ macro_rules! tuple {
                 Ok(())
             }
 
-            /// `None` where none of the metrics has a value.
+            /// Returns `None` if none of the metrics has a value.
             fn value(&self) -> Option<Self::Value> {
                 let values = (self.$first_index.value(), $(self.$index.value()),+);
                 let any = values.$first_index.is_some() $(|| values.$index.is_some())+;
@@ -75,7 +76,7 @@ macro_rules! tuple {
     };
 }
 
-/// What tuples are called.
+/// Provides the metric name of tuples.
 struct Tuple;
 
 impl MetricState for Tuple {
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!((tuple.value(), measured.empty().value()), (None, None));
         assert!(
             measure_logits(&measured, &logits, 3, &labels).unwrap() == alone,
-            "what was seen before counts nowhere"
+            "rows seen before are not included"
         );
         assert_eq!(measured.size(), alone.0.size() + alone.1.size() + alone.2.size());
 

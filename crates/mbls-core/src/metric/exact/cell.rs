@@ -4,15 +4,15 @@ use super::samples::Sample;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What a calibration metric keeps of the samples of one bin.
+/// The counts and sums that a calibration metric keeps for one bin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::metric) struct Cell {
-    /// Samples.
+    /// Number of samples.
     pub(in crate::metric) count: u64,
-    /// Samples whose event came true.
+    /// Number of samples whose event occurred.
     pub(in crate::metric) positive: u64,
-    /// Sum of the probabilities that were given to the event.
+    /// Sum of the predicted probabilities of the event.
     pub(in crate::metric) probability: FixedSum,
 }
 
@@ -34,7 +34,7 @@ impl Cell {
         self.add_units(sample.units(), sample.correct());
     }
 
-    /// Adds the samples of another; the caller has checked that they fit.
+    /// Adds the samples of another cell; the caller has checked that they fit.
     pub(in crate::metric) fn add_cell(&mut self, other: &Self) {
         self.count += other.count;
         self.positive += other.positive;
@@ -60,13 +60,13 @@ impl Cell {
         (self.count > 0).then(|| self.positive as f64 / self.count as f64)
     }
 
-    /// `|positive - sum of probabilities|` in units of 2^-60: the count times the distance of
-    /// frequency and mean probability.
+    /// Returns `|positive - sum of probabilities|` in units of 2^-60: the count times the
+    /// difference of frequency and mean probability.
     pub(in crate::metric) fn gap(&self) -> u128 {
         gap(self.positive, self.probability.units())
     }
 
-    /// An error where no samples can have led to this cell.
+    /// Returns an error if no samples can produce this cell.
     pub(in crate::metric) fn check(&self, metric: &'static str) -> Result<()> {
         let most = i128::from(self.count.min(MAX_ROWS)) << FixedSum::FRACTION_BITS;
         if self.count > MAX_ROWS
@@ -83,9 +83,10 @@ impl Cell {
     }
 }
 
-/// The samples of one bin of a part of a batch, in two words: the low halves of their units of
-/// 2^-60 below the number of samples, and the high halves below the number of those whose event
-/// came true. Adding one takes two additions.
+/// Counts the samples of one bin in a part of a batch, in two words. In one, the bits below the
+/// number of samples hold the sum of the low halves of the samples' units of 2^-60. In the other,
+/// the bits below the number of samples whose event occurred hold the sum of the high halves.
+/// Adding a sample takes two additions.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::metric) struct Tally {
     low: u64,
@@ -93,7 +94,7 @@ pub(in crate::metric) struct Tally {
 }
 
 impl Tally {
-    /// The most samples one can hold: the sums of halves, at most 2^30 each, stay below the counts.
+    /// The maximum number of samples: the sums of halves, at most 2^30 each, stay below the counts.
     pub(in crate::metric) const MOST: usize = 1 << 16;
 
     const COUNT: u32 = 47;
@@ -104,7 +105,7 @@ impl Tally {
         self.high += units >> HALF_BITS | u64::from(sample.correct()) << Self::COUNT;
     }
 
-    /// Adds the samples to a cell, into which they fit.
+    /// Adds the samples to a cell, which has room for them.
     pub(in crate::metric) fn add_to(self, cell: &mut Cell) {
         let sum = |word: u64| word & ((1 << Self::COUNT) - 1);
         cell.count += self.low >> Self::COUNT;
@@ -113,7 +114,8 @@ impl Tally {
     }
 }
 
-/// `|positive - probability|` in units of 2^-60, the sum of probabilities given in them.
+/// Returns `|positive - probability|` in units of 2^-60. The sum of probabilities is given in these
+/// units.
 pub(in crate::metric) fn gap(positive: u64, probability: i128) -> u128 {
     (i128::from(positive) << FixedSum::FRACTION_BITS).abs_diff(probability)
 }
@@ -122,7 +124,7 @@ pub(in crate::metric) fn gap(positive: u64, probability: i128) -> u128 {
 mod tests {
     use super::*;
 
-    /// As many samples as a tally holds, of the largest confidence too.
+    /// Fills a tally to its maximum, also with the largest confidence.
     #[test]
     fn a_full_tally_is_a_cell() {
         for (confidence, correct) in

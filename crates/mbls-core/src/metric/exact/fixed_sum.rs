@@ -4,10 +4,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// An exact sum of numbers rounded to multiples of 2^-60.
 ///
-/// Each number is rounded once, to the nearest multiple of 2^-60 (ties to even), and added as an
-/// integer of 128 bits: the sum does not depend on the order. It holds magnitudes below 2^67.
-/// Serialised as the decimal string of that integer, which formats without integers of 128 bits
-/// keep.
+/// Each number is rounded once, to the nearest multiple of 2^-60 (ties to even), and added as a
+/// 128-bit integer, so the sum does not depend on the order. Magnitudes must stay below 2^67. The
+/// sum is serialised as the decimal string of the integer, which formats without 128-bit integers
+/// can represent.
 ///
 /// ```
 /// use mbls_core::metric::FixedSum;
@@ -22,7 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FixedSum(i128);
 
-/// Units per 1.
+/// The number of units in 1.
 const UNITS: f64 = (1u64 << 60) as f64;
 
 impl FixedSum {
@@ -33,12 +33,12 @@ impl FixedSum {
     ///
     /// # Errors
     ///
-    /// [`Error::Accumulator`], with the sum unchanged, for a number that is not finite, one from
-    /// 2^66 on, and a sum from 2^67 on.
+    /// [`Error::Accumulator`] if the number is not finite or at least 2^66 in magnitude, or if the
+    /// sum would be at least 2^67. The sum is then unchanged.
     pub fn add(&mut self, value: f64) -> Result<()> {
         let units = round(value * UNITS);
-        // Both comparisons are false for NaN. A conversion to 64 bits is one instruction, to 128 a
-        // function.
+        // Both comparisons are false for NaN. Conversion to 64 bits is one instruction, to 128 bits
+        // a function call.
         let units = if units.abs() < 2f64.powi(62) {
             i128::from(units as i64)
         } else if units.abs() < 2f64.powi(126) {
@@ -50,15 +50,16 @@ impl FixedSum {
         Ok(())
     }
 
-    /// Adds numbers as [`add`](Self::add) does, in vectors.
+    /// Adds numbers as [`add`](Self::add) does, with vector instructions.
     ///
     /// # Errors
     ///
-    /// The position of a number that cannot be added; the sum then holds those before it.
+    /// Returns the index of the first number that cannot be added. The sum then contains the
+    /// numbers before it.
     pub(in crate::metric) fn add_all(&mut self, values: &[f64]) -> std::result::Result<(), usize> {
         for (chunk, values) in values.chunks(PARTS).enumerate() {
             let parts = sum_parts(values).and_then(|(low, high)| {
-                // Of numbers below 2^20 and so few, far below what would overflow.
+                // This few numbers below 2^20 cannot overflow.
                 self.0.checked_add((i128::from(high) << HALF_BITS) + i128::from(low))
             });
             match parts {
@@ -73,23 +74,23 @@ impl FixedSum {
         Ok(())
     }
 
-    /// The sum of the negative numbers.
+    /// Returns the negated sum.
     pub(in crate::metric) fn negative(self) -> Self {
-        // The magnitude of a sum is below 2^127.
+        // The magnitude of a sum is below 2^127, so this cannot overflow.
         Self(self.0.wrapping_neg())
     }
 
-    /// Adds a number of units of 2^-60, to a sum that is far from its bound.
+    /// Adds a number of units of 2^-60. The sum is far from its bound.
     pub(in crate::metric) fn add_units(&mut self, units: u64) {
         self.0 += i128::from(units);
     }
 
-    /// Adds `2^30 high + low` units of 2^-60, to a sum that is far from its bound.
+    /// Adds `2^30 high + low` units of 2^-60. The sum is far from its bound.
     pub(in crate::metric) fn add_units_in_halves(&mut self, low: u64, high: u64) {
         self.0 += (i128::from(high) << HALF_BITS) + i128::from(low);
     }
 
-    /// Adds another sum; neither is near its bound.
+    /// Adds another sum. Neither is near its bound.
     pub(in crate::metric) fn add_sum(&mut self, other: Self) {
         self.0 += other.0;
     }
@@ -98,36 +99,37 @@ impl FixedSum {
     ///
     /// # Errors
     ///
-    /// [`Error::Accumulator`], with the sum unchanged, where the result is 2^67 or more.
+    /// [`Error::Accumulator`] if the result would be 2^67 or more. The sum is then unchanged.
     pub fn merge(&mut self, other: Self) -> Result<()> {
         self.0 = self.0.checked_add(other.0).ok_or_else(|| out_of_range(&other.to_f64()))?;
         Ok(())
     }
 
-    /// The sum, rounded to the nearest f64.
+    /// Returns the sum, rounded to the nearest f64.
     pub fn to_f64(self) -> f64 {
         self.0 as f64 / UNITS
     }
 
-    /// The sum divided by a count.
+    /// Returns the sum divided by a count.
     pub fn mean(self, count: u64) -> f64 {
         self.to_f64() / count as f64
     }
 
-    /// The sum as a number of units of 2^-60.
+    /// Returns the sum in units of 2^-60.
     pub(in crate::metric) fn units(self) -> i128 {
         self.0
     }
 }
 
-/// Bits of each of the two halves in which a number becomes a count of units of 2^-60.
+/// The number of bits in each of the two halves in which a number is converted to units of 2^-60.
 ///
-/// Vectors have no conversion to integers of 64 bits: adding 1.5 * 2^52 leaves an integer in the
-/// low bits of the mantissa. The first part is even in units of the second, so that halves are
-/// rounded as in one step.
+/// There is no vector conversion to 64-bit integers. Instead, adding 1.5 * 2^52 leaves an integer
+/// in the low bits of the mantissa. The high half is even in units of the low half, so rounding by
+/// halves is the same as rounding in one step.
 pub(in crate::metric) const HALF_BITS: u32 = FixedSum::FRACTION_BITS / 2;
 
-/// The counts of `2^-30` and, beyond them, of 2^-60 of a number whose magnitude is below 2^20.
+/// Splits a number with a magnitude below 2^20 into units of 2^-30 and the remainder in units of
+/// 2^-60.
 #[inline(always)]
 pub(in crate::metric) fn parts(value: f64) -> (i64, i64) {
     const STEP: f64 = (1u64 << HALF_BITS) as f64;
@@ -139,18 +141,19 @@ pub(in crate::metric) fn parts(value: f64) -> (i64, i64) {
     (integer(high), integer(low))
 }
 
-/// [`unit_interval_units`] in vectors.
+/// [`unit_interval_units`] for vectorised code.
 #[inline(always)]
 pub(in crate::metric) fn unit_interval_units_by_parts(value: f64) -> u64 {
     let (high, low) = parts(value);
     (high << HALF_BITS).wrapping_add(low) as u64
 }
 
-/// Numbers whose parts are added in 64 bits.
+/// The maximum number of values whose parts are summed in 64 bits.
 const PARTS: usize = 1 << 12;
 
 for_each_machine! {
-    /// The sums of the low and the high parts of at most [`PARTS`] numbers; `None` where one is not below 2^20.
+    /// Returns the sums of the low and high parts of at most [`PARTS`] numbers; `None` if the
+    /// magnitude of a number is not below 2^20.
     fn sum_parts(values: &[f64]) -> Option<(i64, i64)> => sum_parts_body
 }
 
@@ -164,11 +167,11 @@ fn sum_parts_body(values: &[f64]) -> Option<(i64, i64)> {
             let (h, l) = parts(chunk[lane]);
             high[lane] = high[lane].wrapping_add(h);
             low[lane] = low[lane].wrapping_add(l);
-            // False for NaN.
+            // The comparison is false for NaN.
             beyond[lane] |= if chunk[lane].abs() < 2f64.powi(20) { 0 } else { u64::MAX };
         }
     }
-    // Wrapping, since the parts of what is not below 2^20 may be anything.
+    // Wrapping, because numbers that are not below 2^20 have arbitrary parts.
     let total = |lanes: [i64; LANES]| lanes.into_iter().fold(0, i64::wrapping_add);
     let (mut low, mut high) = (total(low), total(high));
     for value in tail {
@@ -180,23 +183,22 @@ fn sum_parts_body(values: &[f64]) -> Option<(i64, i64)> {
     within.then_some((low, high))
 }
 
-/// A number as a count of units of 2^-60, for numbers in `[0, 1]`.
+/// Converts a number in `[0, 1]` to units of 2^-60.
 pub(in crate::metric) fn unit_interval_units(value: f64) -> u64 {
-    // i64, since a conversion to u64 takes more than one instruction; the cast saturates.
+    // Via i64, because a conversion to u64 takes more than one instruction; the cast saturates.
     round(value * UNITS) as i64 as u64
 }
 
-/// The nearest integer, of two the even one: `f64::round_ties_even` without the function call it is
-/// on many machines.
+/// Rounds to the nearest integer, ties to even: `f64::round_ties_even` without the function call
+/// that it is on many machines.
 fn round(value: f64) -> f64 {
-    /// From here on every f64 is an integer, and rounding is all that adding it to a smaller number
-    /// does.
+    /// From this number on every f64 is an integer, so adding it to a smaller number just rounds.
     const INTEGERS: f64 = (1u64 << 52) as f64;
     let magnitude = value.abs();
     if magnitude < INTEGERS { ((magnitude + INTEGERS) - INTEGERS).copysign(value) } else { value }
 }
 
-/// A count of units of 2^-60 as a number.
+/// Converts units of 2^-60 to a number.
 pub(in crate::metric) fn units_to_f64(units: u128) -> f64 {
     units as f64 / UNITS
 }
@@ -222,7 +224,7 @@ impl<'de> Deserialize<'de> for FixedSum {
             Ok(units) => Ok(Self(units)),
             Err(_) => Err(de::Error::invalid_value(
                 de::Unexpected::Str(&text),
-                &"the decimal string of an integer of 128 bits",
+                &"the decimal string of a 128-bit integer",
             )),
         }
     }

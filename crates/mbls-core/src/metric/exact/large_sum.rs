@@ -1,36 +1,36 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeMap;
 
-/// An exact sum of positive numbers that a [`FixedSum`](crate::metric::FixedSum) does not hold, up
-/// to the largest f64.
+/// An exact sum of positive numbers too large for a [`FixedSum`](crate::metric::FixedSum), up to
+/// the largest f64.
 ///
-/// Each number is added as an integer, so that the sum does not depend on the order: to one of many
-/// integers, each for numbers of a certain size. Few are ever needed.
+/// Numbers are added as integers, so the sum does not depend on the order. There is one integer per
+/// range of magnitudes; in practice few are needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(in crate::metric) struct LargeSum(BTreeMap<u16, Units>);
 
-/// A count of units of `2^(WIDTH k + LOWEST)` under the key k, as the decimal string that formats
-/// without integers of 128 bits keep.
+/// A count of units of `2^(WIDTH k + LOWEST)` under the key `k`. It is serialised as a decimal
+/// string, which formats without 128-bit integers can represent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Units(u128);
 
-/// Binary digits from one unit to the next: with those of a mantissa and of a count of rows they
-/// fit into 128 bits.
+/// The number of bits between consecutive units: together with the bits of a mantissa and of a
+/// count of rows they fit into 128 bits.
 const WIDTH: u32 = 16;
-/// Digits of a mantissa after the first.
+/// The number of bits of a mantissa after the first.
 const MANTISSA_BITS: u32 = 52;
-/// The power of two that is the lowest digit of [`LargeSum::LEAST`].
+/// The exponent of the lowest bit of [`LargeSum::LEAST`].
 const LOWEST: i32 = -33;
-/// The key of the largest f64, whose lowest digit is 2^971.
+/// The key of the largest f64, whose lowest bit is 2^971.
 const LAST: u16 = 62;
 
 impl LargeSum {
-    /// The least number that may be added: as many below it as a metric takes rows fit into a
-    /// fixed-point sum.
+    /// The smallest number that may be added: a fixed-point sum has room for the maximum number of
+    /// rows with numbers below it.
     pub(in crate::metric) const LEAST: f64 = (1u64 << 19) as f64;
 
-    /// Bytes that are allocated, but for what the map itself needs.
+    /// Returns the allocated memory in bytes, except for the overhead of the map.
     pub(in crate::metric) fn size(&self) -> usize {
         self.0.len() * size_of::<(u16, Units)>()
     }
@@ -39,7 +39,8 @@ impl LargeSum {
         self.0.is_empty()
     }
 
-    /// Adds a finite number of at least [`LEAST`](Self::LEAST), to a sum of fewer than 2^47.
+    /// Adds a finite number that is at least [`LEAST`](Self::LEAST) to a sum of fewer than 2^47
+    /// numbers.
     pub(in crate::metric) fn add(&mut self, value: f64) {
         let bits = value.to_bits();
         let lowest = (1023 + MANTISSA_BITS).saturating_add_signed(LOWEST);
@@ -48,23 +49,23 @@ impl LargeSum {
         self.0.entry((power / WIDTH) as u16).or_default().0 += mantissa << (power % WIDTH);
     }
 
-    /// Adds another sum; together they are of at most 2^47 numbers.
+    /// Adds another sum. Together they contain at most 2^47 numbers.
     pub(in crate::metric) fn merge(&mut self, other: Self) {
         for (key, units) in other.0 {
             self.0.entry(key).or_default().0 += units.0;
         }
     }
 
-    /// The sum divided by a count, at most the largest f64.
+    /// Returns the sum divided by a count, limited to the largest f64.
     pub(in crate::metric) fn mean(&self, count: u64) -> f64 {
-        // From the smallest, each divided first: the sum itself may be beyond f64.
+        // In ascending order, dividing first, because the sum itself may exceed the range of f64.
         let part = |(key, units): (&u16, &Units)| {
             units.0 as f64 / count as f64 * 2f64.powi(i32::from(*key) * WIDTH as i32 + LOWEST)
         };
         self.0.iter().map(part).sum::<f64>().min(f64::MAX)
     }
 
-    /// Whether it may be the sum of at most so many numbers.
+    /// Returns whether this can be the sum of at most `count` numbers.
     pub(in crate::metric) fn is_of(&self, count: u64) -> bool {
         let most = u128::from(count) << (MANTISSA_BITS + WIDTH);
         self.0
@@ -82,7 +83,7 @@ impl Serialize for Units {
 impl<'de> Deserialize<'de> for Units {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let expected = "the decimal string of an integer of 128 bits without sign";
+        let expected = "the decimal string of an unsigned 128-bit integer";
         text.parse()
             .map(Self)
             .map_err(|_| de::Error::invalid_value(de::Unexpected::Str(&text), &expected))

@@ -3,18 +3,19 @@ use crate::Result;
 use crate::metric::saved::MetricState;
 use serde::{Deserialize, Serialize};
 
-/// A finite number per row, in 8 bytes each: what metrics keep that rank rows by numbers that need
-/// not be probabilities.
+/// A finite number per row, in 8 bytes each, for metrics that rank rows by numbers other than
+/// probabilities.
 ///
-/// [`Samples`](crate::metric::samples::Samples) are the same for confidences and correctness. The
-/// order of adding is not part of the value. Saved as integers, so that no format rounds them.
+/// [`Samples`](crate::metric::samples::Samples) is the equivalent for confidence and correctness.
+/// Equality ignores the order in which numbers were added. Numbers are serialised as integers, so
+/// no format rounds them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(in crate::metric) struct Numbers(Vec<u64>);
 
 const SIGN: u64 = 1 << 63;
 
-/// Integers in the order of the numbers; minus zero is zero.
+/// Maps numbers to integers with the same order; -0 is mapped like 0.
 fn key(number: f64) -> u64 {
     let bits = (number + 0.0).to_bits();
     if bits & SIGN == 0 { bits | SIGN } else { !bits }
@@ -25,7 +26,7 @@ fn number(key: u64) -> f64 {
 }
 
 impl Numbers {
-    /// Bytes that are allocated.
+    /// Returns the allocated memory in bytes.
     pub(in crate::metric) fn size(&self) -> usize {
         self.0.capacity() * size_of::<u64>()
     }
@@ -50,7 +51,7 @@ impl Numbers {
         Ok(())
     }
 
-    /// By rising number: the same for every order of adding.
+    /// Returns the numbers in ascending order, regardless of the order of adding.
     pub(in crate::metric) fn sorted(&self) -> Vec<f64> {
         self.sorted_keys().into_iter().map(number).collect()
     }
@@ -61,7 +62,7 @@ impl Numbers {
         keys
     }
 
-    /// An error where a number was not packed here.
+    /// Returns an error if an integer is not the encoding of a finite number.
     pub(in crate::metric) fn check<S: MetricState>(&self) -> Result<()> {
         if self.0.len() as u64 > MAX_ROWS {
             return Err(S::invalid(format!("{} numbers: expected at most 2^47", self.0.len())));
@@ -69,13 +70,13 @@ impl Numbers {
         match self.0.iter().find(|k| !number(**k).is_finite() || key(number(**k)) != **k) {
             None => Ok(()),
             Some(key) => {
-                Err(S::invalid(format!("{key} packs {}: expected a finite number", number(*key))))
+                Err(S::invalid(format!("{key} encodes {}: expected a finite number", number(*key))))
             }
         }
     }
 }
 
-/// Equality of the rows, whatever their order.
+/// Compares the numbers in any order.
 impl PartialEq for Numbers {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.sorted_keys() == other.sorted_keys()

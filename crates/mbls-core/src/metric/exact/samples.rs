@@ -7,22 +7,22 @@ use crate::simd::for_each_machine;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// The confidence and correctness of every row, in 8 bytes each: what metrics keep whose definition
-/// needs every row.
+/// The confidence and correctness of every row, in 8 bytes each, for metrics whose definition needs
+/// every row.
 ///
-/// Confidences are rounded to multiples of 2^-60. The order in which rows were added is not part of
-/// the value: sort with [`sorted`](Self::sorted) before anything that depends on one.
+/// Confidences are rounded to multiples of 2^-60. Equality ignores the order in which rows were
+/// added: use [`sorted`](Self::sorted) before any computation that depends on the order.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(in crate::metric) struct Samples(Vec<Sample>);
 
-/// One row: the confidence in units of 2^-60, times two, plus one where the row is correct.
+/// One row: the confidence in units of 2^-60, times two, plus one if the row is correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(in crate::metric) struct Sample(u64);
 
 for_each_machine! {
-    /// The samples of predictions: confidence, predicted class and label of each row.
+    /// Packs the confidence, predicted class and label of each row into samples.
     fn pack(confidence: &[f64], predicted: &[u32], labels: &[u32], to: &mut [Sample]) => pack_body
 }
 
@@ -40,7 +40,7 @@ pub(in crate::metric) fn samples_of(predictions: &Predictions) -> Vec<Sample> {
     samples
 }
 
-/// The packed sample of confidence 1 that is correct.
+/// The packed sample of a correct row with confidence 1.
 const LARGEST: u64 = (1 << 61) | 1;
 
 impl Sample {
@@ -48,18 +48,18 @@ impl Sample {
         Self(unit_interval_units(confidence) << 1 | u64::from(correct))
     }
 
-    /// The confidence in units of 2^-60.
+    /// Returns the confidence in units of 2^-60.
     pub(in crate::metric) fn units(self) -> u64 {
         self.0 >> 1
     }
 
-    /// The confidence; exact, unless the sample was read from a saved state that no confidence
-    /// leads to.
+    /// Returns the confidence. It is exact unless the sample was read from a saved state that no
+    /// confidence produces.
     pub(in crate::metric) fn confidence(self) -> f64 {
         units_to_f64(self.units().into())
     }
 
-    /// The same confidence with another outcome.
+    /// Returns a sample with the same confidence and the given correctness.
     pub(in crate::metric) fn with_correct(self, correct: bool) -> Self {
         Self(self.0 & !1 | u64::from(correct))
     }
@@ -70,7 +70,7 @@ impl Sample {
 }
 
 impl Samples {
-    /// Bytes that are allocated.
+    /// Returns the allocated memory in bytes.
     pub(in crate::metric) fn size(&self) -> usize {
         self.0.capacity() * size_of::<Sample>()
     }
@@ -94,20 +94,20 @@ impl Samples {
         Ok(())
     }
 
-    /// The rows by rising confidence, wrong ones before correct ones of the same: the same for
-    /// every order of adding.
+    /// Returns the rows in ascending order of confidence; among ties, incorrect rows come first.
+    /// The result does not depend on the order of adding.
     pub(in crate::metric) fn sorted(&self) -> Vec<Sample> {
         let mut samples = self.0.clone();
         samples.par_sort_unstable();
         samples
     }
 
-    /// The rows in the order they were added in.
+    /// Returns the rows in the order in which they were added.
     pub(in crate::metric) fn as_slice(&self) -> &[Sample] {
         &self.0
     }
 
-    /// An error where a sample was not packed here.
+    /// Returns an error if a sample is not the encoding of a row.
     pub(in crate::metric) fn check<S: MetricState>(&self) -> Result<()> {
         if self.0.len() as u64 > MAX_ROWS {
             return Err(S::invalid(format!("{} samples: expected at most 2^47", self.0.len())));
@@ -121,7 +121,7 @@ impl Samples {
     }
 }
 
-/// Equality of the rows, whatever their order.
+/// Compares the rows in any order.
 impl PartialEq for Samples {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.sorted() == other.sorted()

@@ -2,26 +2,26 @@ use super::counts::add_counts;
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
-/// How many numbers of 0 or more there are of each size: quantiles of any number of them, in a
-/// bounded state.
+/// A histogram of non-negative numbers by magnitude. It computes quantiles of any number of values
+/// from a bounded state.
 ///
-/// A bucket has the numbers of one exponent and one value of the first seven bits of the mantissa,
-/// so that its middle is within 0.4 % of each of them. The first bucket has all numbers below
-/// 1/1024, the last one all from 2^20 on.
+/// A bucket contains the numbers with one exponent and one value of the first seven bits of the
+/// mantissa, so its middle is within 0.4 % of each of them. The first bucket contains all numbers
+/// below 1/1024, the last bucket all numbers from 2^20 on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<(u16, u64)>", into = "Vec<(u16, u64)>")]
 pub(in crate::metric) struct SizeHistogram {
-    /// By bucket; empty before the first number.
+    /// Counts per bucket; empty before the first number.
     counts: Vec<u64>,
 }
 
-/// Bits of an f64 after those that tell buckets.
+/// The number of low bits of an f64 that do not affect its bucket.
 const SHIFT: u32 = 52 - 7;
-/// The first key that has a bucket of its own: that of 2^-10.
+/// The key of 2^-10, the first with a separate bucket.
 const FIRST: u64 = (1023 - 10) << 7;
-/// The key from which all numbers share a bucket: that of 2^20.
+/// The key of 2^20, from which all numbers share a bucket.
 const LAST: u64 = (1023 + 20) << 7;
-/// Number of buckets.
+/// The number of buckets.
 const BUCKETS: usize = (LAST - FIRST) as usize + 2;
 
 fn bucket(number: f64) -> usize {
@@ -29,7 +29,7 @@ fn bucket(number: f64) -> usize {
     (key.clamp(FIRST - 1, LAST) - (FIRST - 1)) as usize
 }
 
-/// The middle of a bucket: 0 of the first, the lower edge of the last.
+/// Returns the middle of a bucket; 0 for the first, the lower edge for the last.
 fn middle(bucket: usize) -> f64 {
     let edge = |bucket: usize| f64::from_bits((FIRST - 1 + bucket as u64) << SHIFT);
     match bucket {
@@ -40,7 +40,7 @@ fn middle(bucket: usize) -> f64 {
 }
 
 impl SizeHistogram {
-    /// Adds a number; of what is negative or no number, 0.
+    /// Adds a number. Negative numbers and NaN count as 0.
     pub(in crate::metric) fn add(&mut self, number: f64) {
         if self.counts.is_empty() {
             self.counts = vec![0; BUCKETS];
@@ -48,17 +48,17 @@ impl SizeHistogram {
         self.counts[bucket(number)] += 1;
     }
 
-    /// The number of numbers.
+    /// Returns the number of values.
     pub(in crate::metric) fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Checks that another can be added.
+    /// Checks that another histogram can be added.
     pub(in crate::metric) fn check_merge(&self, other: &Self) -> Result<()> {
         add_counts(self.total(), other.total()).map(drop)
     }
 
-    /// Adds another, for which [`check_merge`](Self::check_merge) has no error.
+    /// Adds another histogram that [`check_merge`](Self::check_merge) has accepted.
     pub(in crate::metric) fn merge(&mut self, other: &Self) {
         if self.counts.is_empty() {
             self.counts.clone_from(&other.counts);
@@ -67,8 +67,9 @@ impl SizeHistogram {
         }
     }
 
-    /// The least number of which `share` of all are at most as large, to within 0.4 %; `None` where
-    /// there are no numbers. Numbers in the last bucket are returned as its lower edge.
+    /// Returns the smallest value, to within 0.4 %, such that a fraction `share` of all numbers is
+    /// at most as large; `None` without numbers. Numbers in the last bucket are returned as its
+    /// lower edge.
     pub(in crate::metric) fn quantile(&self, share: f64) -> Option<f64> {
         let total = self.total();
         let rank = ((share * total as f64).ceil() as u64).clamp(1, total.max(1));
@@ -80,18 +81,19 @@ impl SizeHistogram {
         found.map(middle)
     }
 
-    /// Bytes that are allocated.
+    /// Returns the allocated memory in bytes.
     pub(in crate::metric) fn size(&self) -> usize {
         self.counts.capacity() * size_of::<u64>()
     }
 
-    /// Whether `number` may be the largest of them.
+    /// Returns whether `number` can be the largest value.
     pub(in crate::metric) fn has_largest(&self, number: f64) -> bool {
         self.counts.iter().rposition(|&count| count > 0) == Some(bucket(number))
     }
 }
 
-/// Buckets that hold numbers, by rising bucket: what any numbers lead to, and nothing else.
+/// Reads non-empty buckets in ascending order. It accepts exactly the histograms that numbers can
+/// produce.
 impl TryFrom<Vec<(u16, u64)>> for SizeHistogram {
     type Error = String;
 

@@ -1,6 +1,6 @@
 use crate::{Error, Result};
 
-/// `classes`, where rows can have so many: a class must fit into u32, the type of a label.
+/// Returns `classes` if rows can have this many: a class must fit into u32, the type of a label.
 pub(crate) fn check_classes(classes: usize) -> Result<usize> {
     if classes >= 2 && u32::try_from(classes).is_ok() {
         return Ok(classes);

@@ -3,11 +3,11 @@ use super::label::{Label, counted};
 use crate::{Error, Result};
 use std::borrow::Cow;
 
-/// The rows whose label counts: scores and labels without the rows of an ignored label, such as
-/// PyTorch's -100 for padding. Every metric and every fit of rows takes them.
+/// Scores and labels without the rows that have an ignored label, such as PyTorch's -100 for
+/// padding. Every metric and every fit accepts them.
 ///
-/// Scores are logits, probabilities or whatever else is a number per class. They are copied only
-/// where a row is left out. The scores of a row that is left out may be anything.
+/// Scores are logits, probabilities or any other number per class. They are copied only if a row is
+/// ignored. The scores of ignored rows may have any value.
 ///
 /// # Shapes
 ///
@@ -28,17 +28,18 @@ pub struct CountedRows<'a, T: Clone> {
     scores: Cow<'a, [T]>,
     labels: Cow<'a, [u32]>,
     ignored: usize,
-    /// The row that each was among all, where some are left out.
+    /// The original index of each row, if some rows are ignored.
     rows: Option<Vec<usize>>,
 }
 
 impl<'a, T: Clone> CountedRows<'a, T> {
-    /// Leaves out the rows whose label is one of `ignored`.
+    /// Removes the rows whose label is one of `ignored`.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the lengths do not
-    /// fit, [`Error::Label`] for a label that is neither a class nor ignored.
+    /// - [`Error::Setting`] for fewer than two classes.
+    /// - [`Error::Shape`] if the lengths do not match.
+    /// - [`Error::Label`] for a label that is neither a class nor ignored.
     pub fn new<L: Label>(
         scores: &'a [T],
         classes: usize,
@@ -62,32 +63,32 @@ impl<'a, T: Clone> CountedRows<'a, T> {
         Ok(Self { scores, labels: counted, ignored, rows })
     }
 
-    /// The scores of the rows that count, `[rows, classes]`.
+    /// Returns the scores of the remaining rows, `[rows, classes]`.
     pub fn scores(&self) -> &[T] {
         &self.scores
     }
 
-    /// The label of each row that counts.
+    /// Returns the label of each remaining row.
     pub fn labels(&self) -> &[u32] {
         &self.labels
     }
 
-    /// The number of rows that were left out.
+    /// Returns the number of ignored rows.
     pub fn ignored(&self) -> usize {
         self.ignored
     }
 
-    /// Returns the place that a row that counts has among all rows.
+    /// Returns the original index of a remaining row.
     ///
     /// # Panics
     ///
-    /// As indexing does, where `row` is not below the number of rows that count.
+    /// Panics if `row` is not below the number of remaining rows.
     pub fn place(&self, row: usize) -> usize {
         self.rows.as_ref().map_or(row, |rows| rows[row])
     }
 }
 
-/// The scores of some rows.
+/// Copies the scores of some rows.
 pub(super) fn select_rows<T: Clone>(scores: &[T], width: usize, rows: &[usize]) -> Vec<T> {
     let mut selected = Vec::with_capacity(rows.len() * width);
     rows.iter().for_each(|row| selected.extend_from_slice(&scores[row * width..][..width]));

@@ -2,11 +2,11 @@ use crate::{Error, Result};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// An integer type that labels are stored in: `u8` to `u64`, `usize`, `i8` to `i64` or `isize`.
+/// An integer type of labels: `u8` to `u64`, `usize`, `i8` to `i64` or `isize`.
 ///
-/// A label is the index of a class, or a number that says that its row does not count, such as
-/// PyTorch's -100 or the 255 of masks. No number wraps around: a negative label that is not
-/// ignored is an error.
+/// A label is the index of a class, or a number that marks its row as ignored, such as PyTorch's
+/// -100 or the 255 of masks. Labels never wrap around: a negative label that is not ignored is an
+/// error.
 pub trait Label: sealed::Label {}
 
 /// Borrowed labels of any [`Label`] type.
@@ -21,23 +21,23 @@ pub trait Label: sealed::Label {}
 #[derive(Clone, Copy, Debug)]
 pub struct Labels<'a>(pub(in crate::metric) Slice<'a>);
 
-/// Keeps the trait to the integers: others implement nothing here.
+/// Seals the trait: only integer types implement it.
 pub(in crate::metric) mod sealed {
     pub trait Label: Copy + Eq + Send + Sync + std::fmt::Debug + 'static {
-        /// Returns the label as a number that holds every integer type.
+        /// Returns the label as an i128, which holds every integer type.
         fn number(self) -> i128;
-        /// The label of a number, `None` where the type does not have it.
+        /// Returns the label with a given value; `None` if the type cannot represent it.
         fn of(number: i64) -> Option<Self>;
-        /// The class that it is, `None` where it is not one of `classes`.
+        /// Returns the class; `None` if the label is not one of `classes`.
         fn class(self, classes: usize) -> Option<u32>;
-        /// These labels with their type as a value.
+        /// Returns the labels as a slice with a dynamic type.
         fn labels(slice: &[Self]) -> super::Labels<'_>;
     }
 }
 
 macro_rules! labels {
     ($($variant:ident $type:ty),*) => {
-        /// The slice that labels are.
+        /// Borrowed labels, one variant per type.
         #[derive(Clone, Copy, Debug)]
         pub(in crate::metric) enum Slice<'a> {
             $($variant(&'a [$type]),)*
@@ -70,7 +70,7 @@ macro_rules! labels {
 
 labels!(U8 u8, U16 u16, U32 u32, U64 u64, Usize usize, I8 i8, I16 i16, I32 i32, I64 i64, Isize isize);
 
-/// Evaluates an expression with labels as the slice that they are.
+/// Evaluates an expression with the labels as a typed slice.
 macro_rules! with_slice {
     ($labels:expr, $slice:ident => $body:expr) => {
         match $labels.0 {
@@ -90,27 +90,27 @@ macro_rules! with_slice {
 pub(in crate::metric) use with_slice;
 
 impl<'a> Labels<'a> {
-    /// The number of labels.
+    /// Returns the number of labels.
     pub fn len(&self) -> usize {
         with_slice!(self, labels => labels.len())
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no labels.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Some of these labels.
+    /// Returns a range of the labels.
     ///
     /// # Panics
     ///
-    /// As indexing does, where the range is not within the labels.
+    /// Panics if the range is not within the labels.
     #[must_use]
     pub fn range(&self, range: Range<usize>) -> Self {
         with_slice!(self, labels => sealed::Label::labels(&labels[range]))
     }
 
-    /// Copies the labels as `u32`, with `u32::MAX` in the place of those that are ignored.
+    /// Copies the labels as `u32`, with `u32::MAX` for ignored ones.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl<'a> Labels<'a> {
     }
 }
 
-/// What stands for ignored labels where all are `u32`: more than the greatest class.
+/// The value of ignored labels as `u32`, larger than any class.
 const IGNORED: u32 = u32::MAX;
 
 impl<'a, L: Label> From<&'a [L]> for Labels<'a> {
@@ -159,18 +159,18 @@ fn to_u32<L: Label>(
     labels.iter().enumerate().map(convert).collect()
 }
 
-/// The ignored numbers that a type of labels has at all.
+/// Returns the ignored values that the label type can represent.
 pub(crate) fn of_type<L: Label>(ignored: &[i64]) -> Vec<L> {
     ignored.iter().filter_map(|&number| L::of(number)).collect()
 }
 
-/// The error of a label that is neither a class nor ignored.
+/// Creates the error for a label that is neither a class nor ignored.
 pub(crate) fn not_a_class(label: impl Label, row: usize, classes: usize) -> Error {
     Error::Label { label: label.number(), row, classes }
 }
 
-/// Labels of which none is ignored as `u32`, borrowed where they are so; whether they are classes
-/// is checked for other types alone.
+/// Converts labels, none of which is ignored, to `u32`. Labels of this type are borrowed without
+/// checking that they are classes; other types are checked.
 pub(crate) fn classes_of<L: Label>(labels: &[L], classes: usize) -> Result<Cow<'_, [u32]>> {
     if let Slice::U32(labels) = L::labels(labels).0 {
         return Ok(Cow::Borrowed(labels));
@@ -181,7 +181,8 @@ pub(crate) fn classes_of<L: Label>(labels: &[L], classes: usize) -> Result<Cow<'
     Ok(Cow::Owned(labels.iter().enumerate().map(class).collect::<Result<_>>()?))
 }
 
-/// As [`classes_of`], of labels one of which may be ignored, and what that one is as `u32`.
+/// Like [`classes_of`], for labels that may include an ignored one. Also returns the value of the
+/// ignored label as `u32`.
 pub(crate) fn counted_classes_of<L: Label>(
     labels: &[L],
     ignore: Option<i64>,
@@ -194,10 +195,11 @@ pub(crate) fn counted_classes_of<L: Label>(
     Ok((Cow::Owned(labels), ignore.map(|_| IGNORED)))
 }
 
-/// The classes of labels that count and, where some do not, the rows of those that do.
+/// The classes of the labels that are not ignored and, if some are ignored, the rows of the
+/// remaining ones.
 pub(in crate::metric) type Counted<'a> = (Cow<'a, [u32]>, Option<Vec<usize>>);
 
-/// Leaves out the labels that are ignored.
+/// Removes ignored labels.
 pub(in crate::metric) fn counted<'a, L: Label>(
     labels: &'a [L],
     ignored: &[i64],

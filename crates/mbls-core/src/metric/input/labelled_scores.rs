@@ -8,12 +8,11 @@ use super::score_type::ScoreType;
 use super::unlabelled_rows::UnlabelledRows;
 use crate::{Error, Result};
 
-/// Rows of scores and their labels as a program has them, and what they are: nothing is checked
-/// before they are read.
+/// A description of rows of scores with their labels, before any validation.
 ///
-/// Scores are logits, probabilities of all classes or, of two classes, those of class 1, in any
-/// type that is a [`ScoreType`]; labels are of any integer type, and those of some rows may be
-/// numbers that say that the row does not count.
+/// Scores are logits, probabilities of all classes or, for two classes, probabilities of class 1,
+/// of any [`ScoreType`]. Labels are of any integer type and may include values that mark their row
+/// as ignored.
 ///
 /// ```
 /// use mbls_core::metric::{Accuracy, LabelledScores, Metric, measure};
@@ -39,17 +38,17 @@ pub struct LabelledScores<'a> {
     ignored: &'a [i64],
 }
 
-/// What scores are.
+/// The kind of scores.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Logits {
         temperature: f64,
     },
     Probs {
-        /// That of their type where it is left out.
+        /// The default is the precision of the scores' type.
         precision: Option<Precision>,
     },
-    /// Probabilities of class 1.
+    /// Probabilities of class 1, of two classes.
     Binary {
         precision: Option<Precision>,
     },
@@ -83,7 +82,7 @@ impl<'a> LabelledScores<'a> {
         Self { kind, scores, classes, labels, ignored: &[] }
     }
 
-    /// Divides logits by a temperature; of probabilities nothing changes.
+    /// Divides logits by a temperature. Has no effect on probabilities.
     #[must_use]
     pub fn at_temperature(mut self, by: f64) -> Self {
         if let Kind::Logits { temperature } = &mut self.kind {
@@ -92,8 +91,8 @@ impl<'a> LabelledScores<'a> {
         self
     }
 
-    /// Says in which precision probabilities were computed, where that is not their type's; of
-    /// logits nothing changes.
+    /// Sets the precision that probabilities were computed in, if it is not that of their type. Has
+    /// no effect on logits.
     #[must_use]
     pub fn in_precision(mut self, of: Precision) -> Self {
         if let Kind::Probs { precision } | Kind::Binary { precision } = &mut self.kind {
@@ -102,24 +101,24 @@ impl<'a> LabelledScores<'a> {
         self
     }
 
-    /// Says which labels mean that their row does not count, such as PyTorch's -100. The scores of
-    /// such rows may be anything.
+    /// Sets the labels that mark their row as ignored, such as PyTorch's -100. The scores of
+    /// ignored rows may have any value.
     #[must_use]
     pub fn ignoring(self, ignored: &'a [i64]) -> Self {
         Self { ignored, ..self }
     }
 
-    /// Returns the number of rows, those that do not count too.
+    /// Returns the number of rows, including ignored ones.
     pub fn rows(&self) -> usize {
         self.labels.len()
     }
 
-    /// Checks the rows and returns those that count as predictions.
+    /// Validates the rows and returns those that are not ignored as predictions.
     ///
     /// # Errors
     ///
-    /// Those of [`Predictions::from_logits_at`], [`Predictions::from_probs_in`] and
-    /// [`Predictions::from_binary_in`], with the places that rows have among all.
+    /// Returns the errors of [`Predictions::from_logits_at`], [`Predictions::from_probs_in`] and
+    /// [`Predictions::from_binary_in`], with row indices that include ignored rows.
     pub fn predictions(&self) -> Result<Predictions<'a>> {
         self.check_shape()?;
         let (labels, places) =
@@ -157,12 +156,12 @@ impl<'a> LabelledScores<'a> {
         Self { scores, labels: self.labels.range(range), ..*self }
     }
 
-    /// Returns the number of classes that were given.
+    /// Returns the number of classes.
     pub(in crate::metric) fn classes(&self) -> usize {
         self.classes
     }
 
-    /// Checks that there are as many scores as rows have.
+    /// Checks that the number of scores matches the number of rows.
     pub(in crate::metric) fn check_shape(&self) -> Result<()> {
         let (rows, classes) = (self.rows(), self.classes);
         check_classes(classes)?;
@@ -179,13 +178,13 @@ impl<'a> LabelledScores<'a> {
         Err(Error::Shape { what, expected, found: format!("{} values", self.scores.len()) })
     }
 
-    /// Scores of a row.
+    /// Returns the number of scores per row.
     fn width(&self) -> usize {
         if matches!(self.kind, Kind::Binary { .. }) { 1 } else { self.classes }
     }
 }
 
-/// The error with the place that its row has among all.
+/// Replaces the row index in an error by its index among all rows.
 pub(in crate::metric) fn at_place(mut error: Error, place: impl Fn(usize) -> usize) -> Error {
     match &mut error {
         Error::Value { row, .. } | Error::ProbabilitySum { row, .. } | Error::Label { row, .. } => {

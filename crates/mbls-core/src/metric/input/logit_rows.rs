@@ -25,14 +25,14 @@ pub struct LogitRows<'a> {
 }
 
 impl<'a> LogitRows<'a> {
-    /// Checks logits.
+    /// Validates logits.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for fewer than two classes,
-    /// [`Error::Shape`](crate::Error::Shape) where the length is not a multiple of them,
-    /// [`Error::Value`](crate::Error::Value) for a logit of NaN or plus infinity and for a row
-    /// whose logits are all minus infinity.
+    /// - [`Error::Setting`](crate::Error::Setting) for fewer than two classes.
+    /// - [`Error::Shape`](crate::Error::Shape) if the length is not a multiple of `classes`.
+    /// - [`Error::Value`](crate::Error::Value) for a logit that is NaN or plus infinity, and for a
+    ///   row whose logits are all minus infinity.
     pub fn new(logits: impl Into<ScoreSlice<'a>>, classes: usize) -> Result<Self> {
         let logits = logits.into();
         check_rows("logits", logits.len(), classes)?;
@@ -40,21 +40,21 @@ impl<'a> LogitRows<'a> {
         Ok(Self { logits, classes })
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.logits.len() / self.classes
     }
 
-    /// The number of classes, at least 2.
+    /// Returns the number of classes, at least 2.
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// Returns the logits of a row in f64, which holds every number of the other types.
+    /// Returns the logits of a row in f64, which represents every score type exactly.
     ///
     /// # Panics
     ///
-    /// As indexing does, where `row` is not below [`rows`](Self::rows).
+    /// Panics if `row` is not below [`rows`](Self::rows).
     pub fn row(&self, row: usize) -> Vec<f64> {
         self.logits.range(row * self.classes..(row + 1) * self.classes).to_f64()
     }
@@ -65,11 +65,11 @@ impl<'a> LogitRows<'a> {
     }
 }
 
-/// The largest logit of a row, how far the next one is below it, and how far the smallest one that
-/// is not masked.
+/// The largest logit of a row and its distances to the second largest and to the smallest unmasked
+/// logit.
 pub(in crate::metric) struct Spread {
     pub(in crate::metric) max: f64,
-    /// Infinite where all other classes are masked.
+    /// Infinite if all other classes are masked.
     pub(in crate::metric) gap: f64,
     pub(in crate::metric) range: f64,
 }

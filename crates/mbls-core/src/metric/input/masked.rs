@@ -1,4 +1,4 @@
-//! Logits that may be minus infinity: classes that a row cannot have, of probability 0.
+//! Logits of minus infinity mask classes, which then have probability 0.
 
 use super::score_type::ScoreType;
 use super::softmax;
@@ -7,13 +7,13 @@ use crate::{Error, Result};
 /// Whether logits may be masked, or so large that their differences are not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extremes {
-    /// Neither, as nearly always.
+    /// No such logits, the usual case.
     None,
-    /// Either.
+    /// There may be such logits.
     Some,
 }
 
-/// An error where logits have NaN or plus infinity, or a row has no finite one.
+/// Returns an error if a logit is NaN or plus infinity, or if a row has no finite logit.
 pub(crate) fn check_logits<T: ScoreType>(logits: &[T], classes: usize) -> Result<Extremes> {
     if softmax::all_ordinary(logits) {
         return Ok(Extremes::None);
@@ -24,7 +24,7 @@ pub(crate) fn check_logits<T: ScoreType>(logits: &[T], classes: usize) -> Result
     Ok(Extremes::Some)
 }
 
-/// An error where a row has NaN or plus infinity, or no finite logit.
+/// Returns an error if a logit of the row is NaN or plus infinity, or if none is finite.
 pub(crate) fn check_row(row: usize, logits: impl Iterator<Item = f64>) -> Result<()> {
     let mut unmasked = false;
     for (class, value) in logits.enumerate() {
@@ -42,6 +42,6 @@ pub(crate) fn check_row(row: usize, logits: impl Iterator<Item = f64>) -> Result
     if unmasked {
         return Ok(());
     }
-    let expected = "a finite number in some class: all of the row are masked";
+    let expected = "a finite number in some class, but all classes of the row are masked";
     Err(Error::Value { what: "logit", value: f64::NEG_INFINITY, row, class: 0, expected })
 }

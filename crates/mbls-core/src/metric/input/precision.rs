@@ -1,12 +1,14 @@
 use serde::{Deserialize, Serialize};
 
-/// The floating-point type that probabilities were computed in, which may be shorter than the one
-/// they are given in: it decides how far rounding alone may take them from a distribution.
+/// The floating-point type in which probabilities were computed. It may be shorter than the type
+/// they are stored in, and determines how far rounding alone may move them from a valid
+/// distribution.
 ///
-/// A softmax in a type of unit roundoff `u` rounds each quotient and each stored value once, `2 u`,
-/// and the sum of its C exponentials pairwise, `ceil(log2 C) u`, or one by one in f32 or better, `C
-/// min(u, 2^-24)`; the last also bounds what the subnormal numbers of f16 lose. So a row's sum and
-/// each of its values are off by at most
+/// A softmax in a type with unit roundoff `u` has three rounding errors. It rounds each quotient
+/// and each stored value once, `2 u`. It sums its C exponentials either pairwise, `ceil(log2 C) u`,
+/// or one by one in f32 or better, `C min(u, 2^-24)`. The last term also bounds the loss from
+/// subnormal f16 numbers. The sum of a row and each of its values therefore have an error of at
+/// most
 ///
 /// `rounding = (2 + ceil(log2 C)) u + C min(u, 2^-24)`.
 ///
@@ -17,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// let probs = [0.6015625f32, 0.3007812, 0.0990];
 /// let declared = Predictions::from_probs_in(&probs, 3, &[0], Precision::Bf16)?;
 /// assert_eq!((declared.rows(), declared.clipped()), (1, 0));
-/// assert!(Predictions::from_probs(&probs, 3, &[0]).is_err(), "f32 is not that far off");
+/// assert!(Predictions::from_probs(&probs, 3, &[0]).is_err(), "f32 has smaller rounding errors");
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +36,12 @@ pub enum Precision {
     F64,
 }
 
-/// How far the probabilities of a row may sum from 1 whatever their type: what files with few
-/// decimals hold.
+/// The tolerance for the sum of a row's probabilities in any type, because files store few
+/// decimals.
 const DECIMALS: f64 = 1e-3;
 
 impl Precision {
-    /// The largest relative error of rounding to the type: 2^-8, 2^-11, 2^-24 or 2^-53.
+    /// Returns the largest relative error of rounding to the type: 2^-8, 2^-11, 2^-24 or 2^-53.
     pub fn unit_roundoff(self) -> f64 {
         let significant_bits = match self {
             Self::Bf16 => 8,
@@ -50,18 +52,19 @@ impl Precision {
         0.5f64.powi(significant_bits)
     }
 
-    /// How far rounding alone takes a probability, or the sum of a row of them, from where it
-    /// should be.
+    /// Returns the largest error that rounding alone causes in a probability, or in the sum of a
+    /// row.
     ///
-    /// A value that far below 0 or above 1 is clipped and counted; one further off is an error.
+    /// A value below 0 or above 1 by at most this error is clipped and counted; a larger deviation
+    /// is an error.
     pub fn rounding(self, classes: usize) -> f64 {
         let unit = self.unit_roundoff();
         let halvings = classes.next_power_of_two().ilog2();
         f64::from(2 + halvings) * unit + classes as f64 * unit.min(0.5f64.powi(24))
     }
 
-    /// How far the probabilities of a row may sum from 1: by [`rounding`](Self::rounding), and in
-    /// any type by 1e-3, since files hold decimals that were cut short.
+    /// Returns the tolerance for the sum of a row's probabilities: [`rounding`](Self::rounding),
+    /// but at least 1e-3 in any type, because files store truncated decimals.
     pub fn sum_tolerance(self, classes: usize) -> f64 {
         self.rounding(classes).max(DECIMALS)
     }

@@ -8,16 +8,17 @@ use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-/// A validated batch of scored rows: the label of each row, and what its probabilities say about
-/// it.
+/// A validated batch of scored rows: the label of each row and statistics of its probabilities.
 ///
-/// Probabilities are f64: of logits `p_k = exp((l_k - max_j l_j) / T) / sum_j exp((l_j - max) /
-/// T)`, with the log-probability of the label from the log-sum-exp, exact where the probability
-/// itself is 0: it is minus infinity only for a class that is masked, by a logit of minus infinity,
-/// or that was given the probability 0. Below the least f64 it is that number. The prediction is
-/// the first of the largest scores. Logits are borrowed, not copied, and their probabilities are
-/// computed in one pass and not kept; a metric that asks for [`probs`](Self::probs) makes them be.
-/// [`into_owned`](Self::into_owned) copies what is borrowed.
+/// Probabilities are computed in f64: for logits, `p_k = exp((l_k - max_j l_j) / T) / sum_j
+/// exp((l_j - max) / T)`. The log-probability of the label is computed from the log-sum-exp, so it
+/// is accurate even if the probability underflows to 0. It is minus infinity only if the class is
+/// masked by a logit of minus infinity or was given probability 0; a finite value below the range
+/// of f64 becomes the lowest f64. The prediction is the first class with the largest score.
+///
+/// Logits are borrowed, not copied. Their statistics are computed in one pass without storing
+/// probabilities; the first call of [`probs`](Self::probs) computes and stores them.
+/// [`into_owned`](Self::into_owned) copies borrowed data.
 ///
 /// ```
 /// use mbls_core::metric::Predictions;
@@ -38,11 +39,11 @@ use std::sync::OnceLock;
 pub struct Predictions<'a> {
     unlabelled: UnlabelledRows<'a>,
     labels: Cow<'a, [u32]>,
-    /// Of given probabilities, or of the logits once somebody asked for them.
+    /// Statistics of the given probabilities, or of the logits, computed on first use.
     rows: OnceLock<Rows>,
 }
 
-/// Equality of labels and probabilities.
+/// Compares labels and probabilities.
 impl PartialEq for Predictions<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.labels == other.labels
@@ -56,14 +57,15 @@ impl<'a> Predictions<'a> {
     ///
     /// # Shapes
     ///
-    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels`
-    /// `[rows]`; at least two classes, any number of rows.
+    /// `logits` `[rows, classes]` in row-major order, of any [`ScoreType`]; `labels` `[rows]`; at
+    /// least two classes, any number of rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is not a
-    /// class, [`Error::Value`] for a logit of NaN or plus infinity and for a row whose logits
-    /// are all minus infinity.
+    /// - [`Error::Shape`] if the lengths do not match.
+    /// - [`Error::Label`] for a label that is not a class.
+    /// - [`Error::Value`] for a logit that is NaN or plus infinity, and for a row whose logits are
+    ///   all minus infinity.
     pub fn from_logits<T: ScoreType>(
         logits: &'a [T],
         classes: usize,
@@ -76,8 +78,8 @@ impl<'a> Predictions<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that
-    /// is not finite, or below the least normal number.
+    /// Returns the errors of [`from_logits`](Self::from_logits), and [`Error::Setting`] if the
+    /// temperature is not finite or is below the smallest normal number.
     pub fn from_logits_at<T: ScoreType>(
         logits: &'a [T],
         classes: usize,
@@ -90,22 +92,24 @@ impl<'a> Predictions<'a> {
         Ok(Self::of(unlabelled, labels))
     }
 
-    /// Takes probabilities in the precision of their type; a label of probability 0 has the
-    /// log-probability minus infinity.
+    /// Validates probabilities in the precision of their type. A label with probability 0 has a
+    /// log-probability of minus infinity.
     ///
-    /// Values that rounding alone has taken below 0 or above 1, by up to [`Precision::rounding`],
-    /// are clipped and [counted](Self::clipped).
+    /// Values that are below 0 or above 1 due to rounding, by at most [`Precision::rounding`], are
+    /// clipped and [counted](Self::clipped).
     ///
     /// # Shapes
     ///
-    /// `probs` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels`
-    /// `[rows]`; at least two classes, any number of rows.
+    /// `probs` `[rows, classes]` in row-major order, of any [`ScoreType`]; `labels` `[rows]`; at
+    /// least two classes, any number of rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is not a
-    /// class, [`Error::Value`] for a probability outside of `[0, 1]`, [`Error::ProbabilitySum`]
-    /// for a row whose sum is further than [`Precision::sum_tolerance`] from 1.
+    /// - [`Error::Shape`] if the lengths do not match.
+    /// - [`Error::Label`] for a label that is not a class.
+    /// - [`Error::Value`] for a probability outside of `[0, 1]`.
+    /// - [`Error::ProbabilitySum`] for a row whose sum differs from 1 by more than
+    ///   [`Precision::sum_tolerance`].
     pub fn from_probs<T: ScoreType>(
         probs: &[T],
         classes: usize,
@@ -114,12 +118,12 @@ impl<'a> Predictions<'a> {
         Self::from_probs_in(probs, classes, labels, T::PRECISION)
     }
 
-    /// Takes probabilities that were computed in a precision of their own, as of a model in bf16
-    /// whose output was saved as f32.
+    /// Validates probabilities that were computed in a given precision, for example by a model in
+    /// bf16 whose output was saved as f32.
     ///
     /// # Errors
     ///
-    /// As [`from_probs`](Self::from_probs).
+    /// Returns the errors of [`from_probs`](Self::from_probs).
     pub fn from_probs_in<T: ScoreType>(
         probs: &[T],
         classes: usize,
@@ -130,7 +134,7 @@ impl<'a> Predictions<'a> {
         Ok(Self::of(UnlabelledRows::from_probs_in(probs, classes, precision)?, labels))
     }
 
-    /// Takes probabilities of class 1 of two classes, of which class 0 has the rest.
+    /// Validates probabilities of class 1 out of two classes. Class 0 has the complement.
     ///
     /// ```
     /// use mbls_core::metric::Predictions;
@@ -146,17 +150,17 @@ impl<'a> Predictions<'a> {
     ///
     /// # Errors
     ///
-    /// As [`from_probs`](Self::from_probs).
+    /// Returns the errors of [`from_probs`](Self::from_probs).
     pub fn from_binary<T: ScoreType>(probs: &[T], labels: &'a [impl Label]) -> Result<Self> {
         Self::from_binary_in(probs, labels, T::PRECISION)
     }
 
-    /// Takes probabilities of class 1 of two classes that were computed in a precision of their
-    /// own.
+    /// Validates probabilities of class 1 out of two classes that were computed in a given
+    /// precision.
     ///
     /// # Errors
     ///
-    /// As [`from_probs`](Self::from_probs).
+    /// Returns the errors of [`from_probs`](Self::from_probs).
     pub fn from_binary_in<T: ScoreType>(
         probs: &[T],
         labels: &'a [impl Label],
@@ -173,7 +177,7 @@ impl<'a> Predictions<'a> {
         Ok(Self::of(UnlabelledRows::from_binary_in(probs, precision)?, labels))
     }
 
-    /// Rows with a label each, which are classes.
+    /// Combines rows with valid labels.
     pub(super) fn of(unlabelled: UnlabelledRows<'a>, labels: Cow<'a, [u32]>) -> Self {
         if !matches!(unlabelled.scores(), (StoredScores::None, _)) {
             return Self { unlabelled, labels, rows: OnceLock::new() };
@@ -193,12 +197,12 @@ impl<'a> Predictions<'a> {
         Self { unlabelled, labels, rows: OnceLock::from(rows) }
     }
 
-    /// The predictions at `rows`, in that order; a row may come more than once, as a bootstrap
-    /// needs it. Nothing counts as [clipped](Self::clipped) in them.
+    /// Returns the predictions at the indices `rows`, in that order. Indices may repeat, as in a
+    /// bootstrap. The result has no [clipped](Self::clipped) values.
     ///
     /// # Panics
     ///
-    /// As indexing does, where a row is not below [`rows`](Self::rows).
+    /// Panics if an index is not below [`rows`](Self::rows).
     #[must_use]
     pub fn select(&self, rows: &[u32]) -> Predictions<'static> {
         Predictions {
@@ -211,7 +215,7 @@ impl<'a> Predictions<'a> {
         }
     }
 
-    /// The same predictions with copies of what they borrow.
+    /// Returns the same predictions with borrowed data copied.
     #[must_use]
     pub fn into_owned(self) -> Predictions<'static> {
         Predictions {
@@ -232,28 +236,27 @@ impl<'a> Predictions<'a> {
         &self.unlabelled
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.labels.len()
     }
 
-    /// The number of classes, at least 2.
+    /// Returns the number of classes, at least 2.
     pub fn classes(&self) -> usize {
         self.unlabelled.classes()
     }
 
-    /// The number of given probabilities that were below 0 or above 1 by rounding, and were
-    /// clipped.
+    /// Returns the number of input probabilities that were below 0 or above 1 due to rounding and
+    /// were clipped.
     pub fn clipped(&self) -> u64 {
         self.unlabelled.clipped()
     }
 
-    /// The probabilities of a row, one per class.
+    /// Returns the probabilities of a row, one per class.
     ///
     /// # Panics
     ///
-    /// As indexing does, this and the other accessors of a row panic where `row` is not below
-    /// [`rows`](Self::rows).
+    /// Like the other accessors of a row, panics if `row` is not below [`rows`](Self::rows).
     pub fn probs(&self, row: usize) -> &[f64] {
         self.unlabelled.probs(row)
     }
@@ -263,43 +266,44 @@ impl<'a> Predictions<'a> {
         self.labels[row]
     }
 
-    /// The first class of the largest score.
+    /// Returns the first class with the largest score.
     pub fn predicted(&self, row: usize) -> u32 {
         self.all_rows().predicted[row]
     }
 
-    /// The number of classes that stand before the label: of larger scores, or of the same and a
-    /// lower index.
+    /// Returns the number of classes that rank before the label: those with larger scores, and
+    /// those with the same score and a lower index.
     pub fn rank_of_label(&self, row: usize) -> u32 {
         self.all_rows().rank[row]
     }
 
-    /// The probability of the predicted class.
+    /// Returns the probability of the predicted class.
     pub fn confidence(&self, row: usize) -> f64 {
         self.all_rows().confidence[row]
     }
 
-    /// Whether the predicted class is the label.
+    /// Returns whether the predicted class is the label.
     pub fn correct(&self, row: usize) -> bool {
         self.predicted(row) == self.labels[row]
     }
 
-    /// The natural logarithm of the label's probability, at most 0.
+    /// Returns the natural logarithm of the label's probability, at most 0.
     pub fn log_prob_of_label(&self, row: usize) -> f64 {
         self.all_rows().log_prob[row]
     }
 
-    /// The squared distance of the probabilities from the label, `sum_k (p_k - [k = label])^2`.
+    /// Returns the squared distance of the probabilities from the one-hot label, `sum_k (p_k - [k =
+    /// label])^2`.
     pub fn squared_error(&self, row: usize) -> f64 {
         self.all_rows().brier[row]
     }
 
-    /// What the scores of each row say.
+    /// Returns the statistics of all rows.
     pub(in crate::metric) fn all_rows(&self) -> &Rows {
         let (scores, b) = self.unlabelled.scores();
         self.rows.get_or_init(|| match scores {
             StoredScores::None => Rows::default(),
-            // Of f32 no difference of two logits is beyond f64.
+            // The difference of two f32 logits is always within the range of f64.
             StoredScores::F32(logits) if b == 1.0 => {
                 softmax::summarise(logits, self.classes(), &self.labels, b)
             }
@@ -308,7 +312,7 @@ impl<'a> Predictions<'a> {
         })
     }
 
-    /// The summary, in which an infinite log-probability is that of a masked class alone.
+    /// Computes the statistics such that a log-probability is infinite only for a masked class.
     fn summarise_within_f64<T: ScoreType>(&self, logits: &[T], inverse_temperature: f64) -> Rows {
         let classes = self.classes();
         let mut rows = softmax::summarise(logits, classes, &self.labels, inverse_temperature);
@@ -328,7 +332,7 @@ impl<'a> Predictions<'a> {
         &self.labels
     }
 
-    /// See [`UnlabelledRows::for_each_group`].
+    /// Calls [`UnlabelledRows::for_each_group`].
     pub(in crate::metric) fn for_each_group(
         &self,
         with: impl FnMut(usize, usize, &[[f64; GROUP]]),
@@ -336,13 +340,13 @@ impl<'a> Predictions<'a> {
         self.unlabelled.for_each_group(with)
     }
 
-    /// The probabilities of all rows, `[rows, classes]`.
+    /// Returns the probabilities of all rows, `[rows, classes]`.
     pub(crate) fn all_probs(&self) -> &[f64] {
         self.unlabelled.all_probs()
     }
 }
 
-/// The classes of labels, which together with a number of scores must be a batch.
+/// Returns the classes of labels after checking that they match the number of scores.
 pub(in crate::metric) fn check_shape<'a>(
     what: &'static str,
     scores: usize,

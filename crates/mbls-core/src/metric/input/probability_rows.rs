@@ -1,10 +1,10 @@
-//! What user-supplied probabilities must be.
+//! Validation of user-supplied probabilities.
 
 use super::precision::Precision;
 use crate::{Error, Result};
 
-/// Checks rows of probabilities and clips the values that rounding has taken out of `[0, 1]`: how
-/// many those are.
+/// Validates rows of probabilities, clips values outside of `[0, 1]` due to rounding, and returns
+/// their number.
 pub(crate) fn check_probs(probs: &mut [f64], classes: usize, precision: Precision) -> Result<u64> {
     let (rounding, tolerance) = (precision.rounding(classes), precision.sum_tolerance(classes));
     let mut clipped = 0;
@@ -22,7 +22,7 @@ pub(crate) fn check_probs(probs: &mut [f64], classes: usize, precision: Precisio
     Ok(clipped)
 }
 
-/// Clips numbers to `[0, 1]`: how many were outside.
+/// Clips numbers to `[0, 1]` and returns how many were outside.
 pub(in crate::metric) fn clip(probs: &mut [f64]) -> u64 {
     let mut clipped = 0;
     for p in probs.iter_mut().filter(|p| !(0.0..=1.0).contains(*p)) {

@@ -12,7 +12,7 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoreSlice<'a>(pub(in crate::metric) Slice<'a>);
 
-/// The slice that scores are.
+/// Borrowed scores, one variant per type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::metric) enum Slice<'a> {
     F32(&'a [f32]),
@@ -21,7 +21,7 @@ pub(in crate::metric) enum Slice<'a> {
     Bf16(&'a [half::bf16]),
 }
 
-/// Evaluates an expression with scores as the slice that they are.
+/// Evaluates an expression with the scores as a typed slice.
 macro_rules! with_scores {
     ($scores:expr, $slice:ident => $body:expr) => {
         match $scores.0 {
@@ -35,7 +35,7 @@ macro_rules! with_scores {
 
 pub(in crate::metric) use with_scores;
 
-/// Scores in f64, which holds every number of the other types.
+/// Converts scores to f64, which represents every score type exactly.
 pub(in crate::metric) fn numbers<T: Copy + Into<f64>>(
     scores: &[T],
 ) -> impl ExactSizeIterator<Item = f64> {
@@ -48,16 +48,16 @@ impl<'a> ScoreSlice<'a> {
         with_scores!(self, scores => scores.len())
     }
 
-    /// Returns whether there are none.
+    /// Returns whether there are no scores.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns some of these scores.
+    /// Returns a range of the scores.
     ///
     /// # Panics
     ///
-    /// As indexing does, where the range is not within the scores.
+    /// Panics if the range is not within the scores.
     #[must_use]
     pub fn range(&self, range: Range<usize>) -> Self {
         Self(match self.0 {
@@ -68,7 +68,7 @@ impl<'a> ScoreSlice<'a> {
         })
     }
 
-    /// Returns the scores where they are f32.
+    /// Returns the scores if they are f32.
     pub fn as_f32(&self) -> Option<&'a [f32]> {
         match self.0 {
             Slice::F32(scores) => Some(scores),
@@ -76,7 +76,7 @@ impl<'a> ScoreSlice<'a> {
         }
     }
 
-    /// Returns the scores in f64, which holds every number of the other types.
+    /// Returns the scores in f64, which represents every score type exactly.
     pub fn to_f64(&self) -> Vec<f64> {
         with_scores!(self, scores => numbers(scores).collect())
     }

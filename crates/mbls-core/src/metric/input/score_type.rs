@@ -4,12 +4,12 @@ use super::softmax::Number;
 use super::stored_scores::StoredScores;
 use std::borrow::Cow;
 
-/// A type that logits and probabilities may have: `f32`, `f64`, or [`half`]'s `f16` and `bf16`.
+/// A type of logits and probabilities: `f32`, `f64`, or [`half`]'s `f16` and `bf16`.
 ///
-/// Metrics compute in f64 whatever the scores are given in. Logits in half precision are copied as
-/// f32.
+/// Metrics compute in f64 for all types. Logits in half precision are copied as f32.
 pub trait ScoreType: Number + sealed::Stored {
-    /// The type's precision: by it probabilities are checked where none is declared.
+    /// The precision of the type, which is used to validate probabilities if no other precision is
+    /// declared.
     const PRECISION: Precision;
 }
 
@@ -29,17 +29,16 @@ impl ScoreType for half::bf16 {
     const PRECISION: Precision = Precision::Bf16;
 }
 
-/// How scores are kept until their probabilities are asked for; no part of the interface, so that
-/// no other type can be a score.
+/// Stores scores until their probabilities are needed. Private, so no other type can be a score.
 mod sealed {
     use super::{ScoreSlice, StoredScores};
 
     pub trait Stored: Sized {
-        /// Borrows scores, or widens them.
+        /// Borrows scores, or converts them to a wider type.
         fn keep(scores: &[Self]) -> StoredScores<'_>;
-        /// Keeps scores, or widens them.
+        /// Stores scores, or converts them to a wider type.
         fn keep_owned(scores: Vec<Self>) -> StoredScores<'static>;
-        /// Returns scores with their type as a value.
+        /// Returns the scores as a slice with a dynamic type.
         fn slice(scores: &[Self]) -> ScoreSlice<'_>;
     }
 }
@@ -72,7 +71,7 @@ impl sealed::Stored for f64 {
     }
 }
 
-/// Exact: f32 has every number of half precision.
+/// The conversion is exact: f32 represents every number of half precision.
 fn widened<T: Copy + Into<f32>>(scores: &[T]) -> StoredScores<'_> {
     StoredScores::F32(scores.iter().map(|&score| score.into()).collect())
 }

@@ -1,17 +1,17 @@
 use std::borrow::Cow;
 
-/// What probabilities are made of when they are asked for.
+/// The logits from which probabilities are computed on demand.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoredScores<'a> {
-    /// Nothing: the probabilities were given.
+    /// Probabilities were given instead of logits.
     None,
     F32(Cow<'a, [f32]>),
     F64(Cow<'a, [f64]>),
 }
 
 impl StoredScores<'_> {
-    /// Scores whose differences are finite, and the inverse temperature by which they have the same
-    /// softmax.
+    /// Returns scores whose differences are finite, and the inverse temperature with which they
+    /// have the same softmax.
     pub(in crate::metric) fn within_f64(self, inverse_temperature: f64) -> (Self, f64) {
         const LARGEST: f64 = f64::MAX / 2.0;
         match &self {
@@ -25,7 +25,7 @@ impl StoredScores<'_> {
         }
     }
 
-    /// The same scores with copies of what they borrow.
+    /// Returns the same scores with borrowed data copied.
     pub(in crate::metric) fn into_owned(self) -> StoredScores<'static> {
         match self {
             Self::None => StoredScores::None,

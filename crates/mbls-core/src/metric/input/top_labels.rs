@@ -4,10 +4,10 @@ use super::probability_rows::clip;
 use super::score_type::ScoreType;
 use crate::{Error, Result};
 
-/// The confidence of each row's prediction and whether it is correct: all that calibration of the
-/// top label needs.
+/// The confidence of each row's prediction and whether it is correct: sufficient for top-label
+/// calibration.
 ///
-/// For outputs of which no more was kept; [`Predictions`] turn into it.
+/// For outputs of which nothing else was saved. [`Predictions`] can be converted to it.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, ReliabilityBins, TopLabels};
@@ -28,8 +28,8 @@ pub struct TopLabels {
 }
 
 impl TopLabels {
-    /// Takes confidences and correctness. What rounding of their type has taken out of `[0, 1]` is
-    /// clipped and [counted](Self::clipped).
+    /// Validates confidences and correctness. Confidences outside of `[0, 1]` due to rounding of
+    /// their type are clipped and [counted](Self::clipped).
     ///
     /// # Shapes
     ///
@@ -37,17 +37,17 @@ impl TopLabels {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths differ, [`Error::Confidence`] for a confidence outside of
-    /// `[0, 1]`.
+    /// - [`Error::Shape`] if the lengths differ.
+    /// - [`Error::Confidence`] for a confidence outside of `[0, 1]`.
     pub fn new<T: ScoreType>(confidences: &[T], correct: &[bool]) -> Result<Self> {
         Self::new_in(confidences, correct, T::PRECISION)
     }
 
-    /// Takes confidences that were computed in a precision of their own.
+    /// Validates confidences that were computed in a given precision.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Returns the errors of [`new`](Self::new).
     pub fn new_in<T: ScoreType>(
         confidences: &[T],
         correct: &[bool],
@@ -60,7 +60,7 @@ impl TopLabels {
                 found: format!("{} values", correct.len()),
             });
         }
-        // How many classes there were is not known: at least two.
+        // The number of classes is unknown but at least two.
         let rounding = precision.rounding(2);
         let mut confidences: Vec<f64> =
             confidences.iter().map(|&confidence| confidence.into()).collect();
@@ -73,37 +73,37 @@ impl TopLabels {
         Ok(Self { confidences, correct: correct.to_vec(), clipped })
     }
 
-    /// The number of confidences that were below 0 or above 1 by rounding, and were clipped.
+    /// Returns the number of confidences that were below 0 or above 1 due to rounding and were
+    /// clipped.
     pub fn clipped(&self) -> u64 {
         self.clipped
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.confidences.len()
     }
 
-    /// The probability of the predicted class.
+    /// Returns the probability of the predicted class.
     ///
     /// # Panics
     ///
-    /// As indexing does, this and [`correct`](Self::correct) panic where `row` is not below
-    /// [`rows`](Self::rows).
+    /// Like [`correct`](Self::correct), panics if `row` is not below [`rows`](Self::rows).
     pub fn confidence(&self, row: usize) -> f64 {
         self.confidences[row]
     }
 
-    /// Whether the predicted class is the label.
+    /// Returns whether the predicted class is the label.
     pub fn correct(&self, row: usize) -> bool {
         self.correct[row]
     }
 
-    /// The rows at `rows`, in that order; a row may come more than once, as a bootstrap needs it.
-    /// Nothing counts as [clipped](Self::clipped) in them.
+    /// Returns the rows at the indices `rows`, in that order. Indices may repeat, as in a
+    /// bootstrap. The result has no [clipped](Self::clipped) values.
     ///
     /// # Panics
     ///
-    /// As indexing does, where a row is not below [`rows`](Self::rows).
+    /// Panics if an index is not below [`rows`](Self::rows).
     #[must_use]
     pub fn select(&self, rows: &[u32]) -> Self {
         Self {
@@ -113,7 +113,7 @@ impl TopLabels {
         }
     }
 
-    /// Confidence and correctness of every row.
+    /// Iterates over confidence and correctness of every row.
     pub(in crate::metric) fn iter(&self) -> impl ExactSizeIterator<Item = (f64, bool)> {
         (0..self.rows()).map(|row| (self.confidences[row], self.correct[row]))
     }
@@ -126,7 +126,7 @@ impl From<&Predictions<'_>> for TopLabels {
     }
 }
 
-/// Confidence and correctness of every row of predictions.
+/// Iterates over confidence and correctness of every row of the predictions.
 pub(in crate::metric) fn top_labels(
     predictions: &Predictions,
 ) -> impl ExactSizeIterator<Item = (f64, bool)> {

@@ -8,14 +8,14 @@ use super::stored_scores::StoredScores;
 use crate::{Error, Result};
 use std::sync::OnceLock;
 
-/// A validated batch of scored rows without labels: the probabilities of each row, its prediction
-/// and its confidence.
+/// A validated batch of scored rows without labels: the probabilities, the prediction and the
+/// confidence of each row.
 ///
-/// For statistics that need no labels, as
+/// It serves statistics that need no labels, such as
 /// [`ProbabilityStatistics`](crate::metric::ProbabilityStatistics) and
-/// [`OodScore`](crate::metric::OodScore), and for rows that have none.
-/// [`Predictions`](crate::metric::Predictions) are such rows with labels and give them by
-/// [`unlabelled`](crate::metric::Predictions::unlabelled).
+/// [`OodScore`](crate::metric::OodScore), and rows that have none.
+/// [`Predictions::unlabelled`](crate::metric::Predictions::unlabelled) returns the rows of
+/// predictions.
 ///
 /// ```
 /// use mbls_core::metric::UnlabelledRows;
@@ -31,15 +31,15 @@ pub struct UnlabelledRows<'a> {
     rows: usize,
     scores: StoredScores<'a>,
     inverse_temperature: f64,
-    /// Given ones, or those of the logits once somebody asked for them.
+    /// The given probabilities, or those of the logits, computed on first use.
     probs: OnceLock<Vec<f64>>,
-    /// Once somebody asked for them.
+    /// Computed on first use.
     top: OnceLock<TopClasses>,
-    /// How many given probabilities were clipped.
+    /// The number of input probabilities that were clipped.
     clipped: u64,
 }
 
-/// Equality of the probabilities.
+/// Compares the probabilities.
 impl PartialEq for UnlabelledRows<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.classes == other.classes && self.all_probs() == other.all_probs()
@@ -51,14 +51,15 @@ impl<'a> UnlabelledRows<'a> {
     ///
     /// # Shapes
     ///
-    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; at least
-    /// two classes, any number of rows.
+    /// `logits` `[rows, classes]` in row-major order, of any [`ScoreType`]; at least two classes,
+    /// any number of rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a
-    /// multiple of them, [`Error::Value`] for a logit of NaN or plus infinity and for a row
-    /// whose logits are all minus infinity.
+    /// - [`Error::Setting`] for fewer than two classes.
+    /// - [`Error::Shape`] if the length is not a multiple of `classes`.
+    /// - [`Error::Value`] for a logit that is NaN or plus infinity, and for a row whose logits are
+    ///   all minus infinity.
     pub fn from_logits<T: ScoreType>(logits: &'a [T], classes: usize) -> Result<Self> {
         Self::from_logits_at(logits, classes, 1.0)
     }
@@ -67,8 +68,8 @@ impl<'a> UnlabelledRows<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that
-    /// is not finite, or below the least normal number.
+    /// Returns the errors of [`from_logits`](Self::from_logits), and [`Error::Setting`] if the
+    /// temperature is not finite or is below the smallest normal number.
     pub fn from_logits_at<T: ScoreType>(
         logits: &'a [T],
         classes: usize,
@@ -79,30 +80,31 @@ impl<'a> UnlabelledRows<'a> {
         Self::of_logits(logits, classes, inverse_temperature)
     }
 
-    /// Takes probabilities in the precision of their type. Values that rounding alone has taken
-    /// below 0 or above 1, by up to [`Precision::rounding`], are clipped and
+    /// Validates probabilities in the precision of their type. Values that are below 0 or above 1
+    /// due to rounding, by at most [`Precision::rounding`], are clipped and
     /// [counted](Self::clipped).
     ///
     /// # Shapes
     ///
-    /// `probs` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; at least
-    /// two classes, any number of rows.
+    /// `probs` `[rows, classes]` in row-major order, of any [`ScoreType`]; at least two classes,
+    /// any number of rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a
-    /// multiple of them, [`Error::Value`] for a probability outside of `[0, 1]`,
-    /// [`Error::ProbabilitySum`] for a row whose sum is further than
-    /// [`Precision::sum_tolerance`] from 1.
+    /// - [`Error::Setting`] for fewer than two classes.
+    /// - [`Error::Shape`] if the length is not a multiple of `classes`.
+    /// - [`Error::Value`] for a probability outside of `[0, 1]`.
+    /// - [`Error::ProbabilitySum`] for a row whose sum differs from 1 by more than
+    ///   [`Precision::sum_tolerance`].
     pub fn from_probs<T: ScoreType>(probs: &[T], classes: usize) -> Result<Self> {
         Self::from_probs_in(probs, classes, T::PRECISION)
     }
 
-    /// Takes probabilities that were computed in a precision of their own.
+    /// Validates probabilities that were computed in a given precision.
     ///
     /// # Errors
     ///
-    /// As [`from_probs`](Self::from_probs).
+    /// Returns the errors of [`from_probs`](Self::from_probs).
     pub fn from_probs_in<T: ScoreType>(
         probs: &[T],
         classes: usize,
@@ -112,7 +114,7 @@ impl<'a> UnlabelledRows<'a> {
         Self::of_probs(probs.iter().map(|&p| p.into()).collect(), classes, precision)
     }
 
-    /// Takes probabilities of class 1 of two classes, of which class 0 has the rest.
+    /// Validates probabilities of class 1 out of two classes. Class 0 has the complement.
     ///
     /// # Shapes
     ///
@@ -120,17 +122,17 @@ impl<'a> UnlabelledRows<'a> {
     ///
     /// # Errors
     ///
-    /// As [`from_probs`](Self::from_probs).
+    /// Returns the errors of [`from_probs`](Self::from_probs).
     pub fn from_binary<T: ScoreType>(probs: &[T]) -> Result<Self> {
         Self::from_binary_in(probs, T::PRECISION)
     }
 
-    /// Takes probabilities of class 1 of two classes that were computed in a precision of their
-    /// own.
+    /// Validates probabilities of class 1 out of two classes that were computed in a given
+    /// precision.
     ///
     /// # Errors
     ///
-    /// As [`from_probs`](Self::from_probs).
+    /// Returns the errors of [`from_probs`](Self::from_probs).
     pub fn from_binary_in<T: ScoreType>(probs: &[T], precision: Precision) -> Result<Self> {
         let rounding = precision.rounding(2);
         let mut probs: Vec<f64> = probs.iter().map(|&p| p.into()).collect();
@@ -144,7 +146,7 @@ impl<'a> UnlabelledRows<'a> {
         Ok(Self { clipped, ..rows })
     }
 
-    /// Takes logits whose number is a multiple of the classes.
+    /// Creates rows from logits whose number is a multiple of `classes`.
     pub(super) fn of_logits<T: ScoreType>(
         logits: &'a [T],
         classes: usize,
@@ -158,7 +160,7 @@ impl<'a> UnlabelledRows<'a> {
         Ok(Self { classes, rows, scores, inverse_temperature, probs, top, clipped: 0 })
     }
 
-    /// Takes probabilities whose number is a multiple of the classes.
+    /// Creates rows from probabilities whose number is a multiple of `classes`.
     pub(super) fn of_probs(
         mut probs: Vec<f64>,
         classes: usize,
@@ -177,12 +179,12 @@ impl<'a> UnlabelledRows<'a> {
         })
     }
 
-    /// Returns the rows at `rows`, in that order; a row may come more than once, as a bootstrap
-    /// needs it. Nothing counts as [clipped](Self::clipped) in them.
+    /// Returns the rows at the indices `rows`, in that order. Indices may repeat, as in a
+    /// bootstrap. The result has no [clipped](Self::clipped) values.
     ///
     /// # Panics
     ///
-    /// As indexing does, where a row is not below [`rows`](Self::rows).
+    /// Panics if an index is not below [`rows`](Self::rows).
     #[must_use]
     pub fn select(&self, rows: &[u32]) -> UnlabelledRows<'static> {
         let indices = || rows.iter().map(|&row| row as usize);
@@ -209,7 +211,7 @@ impl<'a> UnlabelledRows<'a> {
         }
     }
 
-    /// Returns the same rows with copies of what they borrow.
+    /// Returns the same rows with borrowed data copied.
     #[must_use]
     pub fn into_owned(self) -> UnlabelledRows<'static> {
         UnlabelledRows { scores: self.scores.into_owned(), ..self }
@@ -225,8 +227,8 @@ impl<'a> UnlabelledRows<'a> {
         self.classes
     }
 
-    /// Returns the number of given probabilities that were below 0 or above 1 by rounding, and were
-    /// clipped.
+    /// Returns the number of input probabilities that were below 0 or above 1 due to rounding and
+    /// were clipped.
     pub fn clipped(&self) -> u64 {
         self.clipped
     }
@@ -235,13 +237,12 @@ impl<'a> UnlabelledRows<'a> {
     ///
     /// # Panics
     ///
-    /// As indexing does, this and the other accessors of a row panic where `row` is not below
-    /// [`rows`](Self::rows).
+    /// Like the other accessors of a row, panics if `row` is not below [`rows`](Self::rows).
     pub fn probs(&self, row: usize) -> &[f64] {
         &self.all_probs()[row * self.classes..][..self.classes]
     }
 
-    /// Returns the first class of the largest score.
+    /// Returns the first class with the largest score.
     pub fn predicted(&self, row: usize) -> u32 {
         self.top().predicted[row]
     }
@@ -251,7 +252,7 @@ impl<'a> UnlabelledRows<'a> {
         self.top().confidence[row]
     }
 
-    /// Prediction and confidence of every row.
+    /// Returns prediction and confidence of every row.
     pub(in crate::metric) fn top(&self) -> &TopClasses {
         let b = self.inverse_temperature;
         self.top.get_or_init(|| match &self.scores {
@@ -266,22 +267,22 @@ impl<'a> UnlabelledRows<'a> {
         })
     }
 
-    /// Takes prediction and confidence from where they have been computed already.
+    /// Sets prediction and confidence if they have already been computed.
     pub(super) fn set_top(&self, top: impl FnOnce() -> TopClasses) {
         self.top.get_or_init(top);
     }
 
-    /// The logits, or nothing where probabilities were given, and their inverse temperature.
+    /// Returns the logits, or none if probabilities were given, and their inverse temperature.
     pub(super) fn scores(&self) -> (&StoredScores<'a>, f64) {
         (&self.scores, self.inverse_temperature)
     }
 
-    /// Calls `with` with the probabilities of [`GROUP`] rows at a time as columns, one per class,
-    /// how many rows they are, and the first of them; `false`, without a call, where
-    /// probabilities were given or there are too many classes.
+    /// Calls `with(first, count, columns)` for each group of up to [`GROUP`] rows: the index of the
+    /// first row, the number of rows, and their probabilities as columns, one per class. Returns
+    /// `false` without a call if probabilities were given or there are too many classes.
     ///
-    /// The same bits as in [`probs`](Self::probs), which are not kept. Lanes without a row hold
-    /// those of another.
+    /// The probabilities are bit-identical to [`probs`](Self::probs), but not stored. Lanes without
+    /// a row contain the values of another row.
     pub(super) fn for_each_group(&self, with: impl FnMut(usize, usize, &[[f64; GROUP]])) -> bool {
         let (classes, b) = (self.classes, self.inverse_temperature);
         match &self.scores {
@@ -296,7 +297,7 @@ impl<'a> UnlabelledRows<'a> {
         true
     }
 
-    /// The probabilities of all rows, `[rows, classes]`.
+    /// Returns the probabilities of all rows, `[rows, classes]`.
     pub(in crate::metric) fn all_probs(&self) -> &[f64] {
         self.probs.get_or_init(|| match &self.scores {
             StoredScores::None => Vec::new(),
@@ -314,7 +315,7 @@ fn gather<T: Copy>(values: &[T], classes: usize, rows: impl Iterator<Item = usiz
     rows.flat_map(|row| &values[row * classes..][..classes]).copied().collect()
 }
 
-/// Checks that a number of scores is rows of so many classes.
+/// Checks that the number of scores is a multiple of the number of classes.
 pub(super) fn check_rows(what: &'static str, scores: usize, classes: usize) -> Result<()> {
     check_classes(classes)?;
     if scores.is_multiple_of(classes) {
@@ -327,8 +328,8 @@ pub(super) fn check_rows(what: &'static str, scores: usize, classes: usize) -> R
     })
 }
 
-/// `temperature`, where it is a normal number greater than 0: the inverse of a subnormal one may be
-/// infinite.
+/// Returns `temperature` if it is a normal number greater than 0. The inverse of a subnormal number
+/// may be infinite.
 pub(crate) fn check_temperature(temperature: f64) -> Result<f64> {
     if temperature >= f64::MIN_POSITIVE && temperature.is_finite() {
         return Ok(temperature);
@@ -341,7 +342,7 @@ pub(crate) fn check_temperature(temperature: f64) -> Result<f64> {
     Err(Error::Setting { name: "temperature", value: temperature.to_string(), expected })
 }
 
-/// The first class of the largest score.
+/// Returns the first class with the largest score.
 pub(crate) fn first_maximum(row: &[f64]) -> usize {
     let mut best = 0;
     for (k, value) in row.iter().enumerate() {

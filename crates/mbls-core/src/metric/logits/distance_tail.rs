@@ -6,12 +6,13 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The mean of the largest logit distance over the share of rows where it is largest.
+/// The mean logit distance of the rows with the largest distances, a fraction `share` of all rows.
 ///
-/// The distance of a row is `max_k l_k - min_k l_k` over its classes that are not masked. Counted
-/// are the `floor(share * n)` rows of the largest distances, at least one: which ones is known only
-/// in the end, so that the state takes 8 bytes per row. Published code, whose `max_diffs_top10`
-/// this is for a share of 0.1, counts all rows where the floor is 0.
+/// The distance of a row is `max_k l_k - min_k l_k` over its unmasked classes. The mean is over the
+/// `floor(share * n)` rows with the largest distances, at least one. Which rows these are is known
+/// only at the end, so the state needs 8 bytes per row. With a share of 0.1 this is the
+/// `max_diffs_top10` of published code, except that the latter averages over all rows if the floor
+/// is 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct LogitDistanceTail {
@@ -26,11 +27,11 @@ struct State {
 }
 
 impl LogitDistanceTail {
-    /// No rows yet.
+    /// Creates a metric that has seen no rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a share that is not above 0 and at most 1.
+    /// [`Error::Setting`] if the share is not above 0 and at most 1.
     pub fn new(share: f64) -> Result<Self> {
         if !(share > 0.0 && share <= 1.0) {
             let (value, expected) = (share.to_string(), "above 0 and at most 1");
@@ -39,12 +40,12 @@ impl LogitDistanceTail {
         Ok(Self { state: State { share, distances: Numbers::default() } })
     }
 
-    /// The share of rows.
+    /// Returns the fraction of the rows over which the mean is computed.
     pub fn share(&self) -> f64 {
         self.state.share
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn n(&self) -> u64 {
         self.state.distances.len() as u64
     }
@@ -84,7 +85,7 @@ impl Metric for LogitDistanceTail {
         let distances = self.state.distances.sorted();
         let most = distances.len() as f64 * self.state.share;
         let largest = distances.len().checked_sub((most as usize).max(1))?;
-        // From the smallest: rounding depends on the numbers alone.
+        // In ascending order, so rounding depends on the numbers alone.
         let tail = &distances[largest..];
         Some(tail.iter().map(|distance| distance / tail.len() as f64).sum())
     }

@@ -6,14 +6,14 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How the distances to the top logit are distributed: whether a margin is ever reached, and where
-/// one would act.
+/// The distribution of the distances to the top logit: it shows whether a margin is ever reached,
+/// and where a margin would act.
 ///
 /// The distances of a row are `max_j l_j - l_k` over the C - 1 classes k other than the predicted
-/// one, the first of the greatest logits. Masked classes, of a logit of minus infinity, have none.
-/// The state is counts by size, so that quantiles of any number of rows take 64 KB: they are within
-/// 0.4 % of the distance that has their rank, and 0 for one below 1/1024. The largest distance is
-/// exact, and so is the share beyond the margin.
+/// one, which is the first class with the maximum logit. Masked classes (a logit of minus infinity)
+/// have no distance. The state is a histogram, so quantiles of any number of rows need 64 KB: they
+/// are within 0.4 % of the distance with their rank, and 0 for a distance below 1/1024. The largest
+/// distance and the fraction beyond the margin are exact.
 ///
 /// ```
 /// use mbls_core::metric::{LogitDistances, LogitRows, Metric};
@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 /// let mut distances = LogitDistances::new(Some(2.5))?;
 /// distances.update(LogitRows::new(&[3.0, 2.0, 0.0, 0.0, 5.0, 5.0], 3)?)?;
 /// let report = distances.value().expect("rows were added");
-/// // 1 and 3 in the first row; 5 and, to the second of the greatest, 0 in the other.
-/// assert_eq!((report.n, report.largest, report.share_beyond_margin), (4, 5.0, Some(0.5)));
+/// // The distances are 1 and 3 in the first row, and 5 and 0 (a tie) in the second row.
+/// assert_eq!((report.n, report.largest, report.fraction_beyond_margin), (4, 5.0, Some(0.5)));
 /// assert!((report.median - 1.0).abs() < 0.004 && (report.quantile_99 - 5.0).abs() < 0.02);
 /// assert!((distances.quantile_of_rows(0.5).expect("rows were added") - 3.0).abs() < 0.012);
 /// # Ok::<(), mbls_core::Error>(())
@@ -40,13 +40,13 @@ struct State {
     margin: Option<f64>,
     /// 0 before the first row.
     classes: usize,
-    /// Distances greater than the margin.
+    /// The number of distances greater than the margin.
     beyond: u64,
-    /// 0 before the first distance.
+    /// The largest distance; 0 before the first distance.
     largest: f64,
-    /// All distances.
+    /// The histogram of all distances.
     all: SizeHistogram,
-    /// The largest distance of each row.
+    /// The histogram of the largest distance of each row.
     of_rows: SizeHistogram,
 }
 
@@ -55,24 +55,26 @@ struct State {
 pub struct DistanceReport {
     /// Number of distances.
     pub n: u64,
-    /// Their median.
+    /// Median of the distances.
     pub median: f64,
-    /// The distance that 90 % do not exceed.
+    /// 90 % quantile: 90 % of the distances do not exceed it.
     pub quantile_90: f64,
-    /// The distance that 99 % do not exceed.
+    /// 99 % quantile: 99 % of the distances do not exceed it.
     pub quantile_99: f64,
-    /// The largest of all.
+    /// The largest distance.
     pub largest: f64,
-    /// The share that is greater than the margin; `None` where there is no margin.
-    pub share_beyond_margin: Option<f64>,
+    /// Fraction of the distances that are greater than the margin; `None` without a margin.
+    #[serde(rename = "share_beyond_margin")]
+    pub fraction_beyond_margin: Option<f64>,
 }
 
 impl LogitDistances {
-    /// No rows yet; distances are compared with `margin`, where there is one.
+    /// Creates a metric that has seen no rows. Distances are compared with `margin`, if there is
+    /// one.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a margin that is negative or not finite.
+    /// [`Error::Setting`] if the margin is negative or not finite.
     pub fn new(margin: Option<f64>) -> Result<Self> {
         if let Some(margin) = margin.filter(|margin| !margin.is_finite() || *margin < 0.0) {
             let (value, expected) = (margin.to_string(), "a finite number of 0 or more");
@@ -81,28 +83,28 @@ impl LogitDistances {
         Ok(Self { state: State { margin, ..State::default() } })
     }
 
-    /// Returns the distance that distances are compared with, where there is one.
+    /// Returns the margin that distances are compared with, if there is one.
     pub fn margin(&self) -> Option<f64> {
         self.state.margin
     }
 
-    /// Returns the least distance that a share of all distances does not exceed; `None` where there
-    /// are none.
+    /// Returns the smallest distance that a fraction `share` of all distances does not exceed;
+    /// `None` if there are no distances.
     pub fn quantile(&self, share: f64) -> Option<f64> {
         self.state.within_largest(self.state.all.quantile(share)?)
     }
 
-    /// Returns the least number that the largest distance of a share of the rows does not exceed;
-    /// `None` where there are none.
+    /// Returns the smallest number that the largest distance does not exceed in a fraction `share`
+    /// of the rows; `None` if there are no distances.
     pub fn quantile_of_rows(&self, share: f64) -> Option<f64> {
         self.state.within_largest(self.state.of_rows.quantile(share)?)
     }
 }
 
 impl State {
-    /// The middle of a bucket may be beyond the largest number in it.
+    /// Limits a quantile to the largest distance, which the middle of its bucket may exceed.
     fn within_largest(&self, quantile: f64) -> Option<f64> {
-        // All that are beyond the histogram are in its last bucket.
+        // The last bucket holds all distances beyond the range of the histogram.
         const LAST: f64 = (1u64 << 20) as f64;
         Some(if quantile >= LAST { self.largest } else { quantile.min(self.largest) })
     }
@@ -111,11 +113,11 @@ impl State {
         let Spread { max, range, .. } = Spread::of(row);
         if !range.is_finite() {
             let (value, expected) =
-                (range.to_string(), "a finite number, from logits within half of what f64 holds");
+                (range.to_string(), "a finite number, so logits within half of the range of f64");
             return Err(Error::Accumulator { what: "distance of two logits", value, expected });
         }
         let margin = self.margin.unwrap_or(f64::INFINITY);
-        // The predicted class is the first of the greatest.
+        // The predicted class is the first class with the maximum logit.
         let mut top = true;
         let mut counted = false;
         for &logit in row {
@@ -150,7 +152,7 @@ impl State {
         if self.classes > 0 && other.classes > 0 {
             same("classes", self.classes, other.classes)?;
         }
-        // There are at least as many distances as rows.
+        // There are at least as many distances as rows, so checking their number suffices.
         self.all.check_merge(&other.all)
     }
 
@@ -208,7 +210,7 @@ impl Metric for LogitDistances {
             quantile_90: self.quantile(0.9)?,
             quantile_99: self.quantile(0.99)?,
             largest: self.state.largest,
-            share_beyond_margin: self.state.margin.map(|_| self.state.beyond as f64 / n as f64),
+            fraction_beyond_margin: self.state.margin.map(|_| self.state.beyond as f64 / n as f64),
         })
     }
 
@@ -234,7 +236,7 @@ impl TryFrom<Saved<State>> for LogitDistances {
             return if state == empty {
                 Ok(Self { state })
             } else {
-                invalid("sums of no distances".into())
+                invalid("non-zero fields without distances".into())
             };
         }
         check_classes(state.classes)?;
@@ -254,7 +256,7 @@ impl TryFrom<Saved<State>> for LogitDistances {
             || !state.of_rows.has_largest(state.largest)
         {
             return invalid(format!(
-                "a largest distance of {}, which the counts do not have",
+                "a largest distance of {}, which does not match the counts",
                 state.largest
             ));
         }

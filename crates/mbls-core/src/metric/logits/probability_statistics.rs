@@ -5,14 +5,19 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How sure predictions are, whether right or wrong: a statistic of rows without labels. As one of
-/// [`Predictions`](crate::metric::Predictions), beside metrics that need labels, it is
-/// `IgnoringLabels(ProbabilityStatistics::new())`.
+/// Statistics of the confidence of predictions, correct or not. They need no labels. Use
+/// `IgnoringLabels(ProbabilityStatistics::new())` to compute them from
+/// [`Predictions`](crate::metric::Predictions) together with metrics that need labels.
 ///
-/// Means over rows of: the confidence; the entropy `-sum_k p_k log p_k`; the divergence of the
-/// uniform distribution from the predicted one, `mean_k (log(1 / C) - log(p_k + 1e-10))`; and
-/// `mean_k |1 / C - p_k|`. Logarithms are natural. The 1e-10 is that of published code: it bounds
-/// the divergence, which is infinite otherwise where a probability is 0.
+/// The statistics are means over rows of
+///
+/// - the confidence,
+/// - the entropy `-sum_k p_k log p_k`,
+/// - the KL divergence `KL(uniform || predicted)`, `mean_k (log(1 / C) - log(p_k + 1e-10))`,
+/// - the L1 distance per class `mean_k |1 / C - p_k|`.
+///
+/// Logarithms are natural. The constant 1e-10 is that of published code: it keeps the divergence
+/// finite if a probability is 0.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, ProbabilityStatistics, UnlabelledRows};
@@ -39,7 +44,7 @@ struct State {
     l1: FixedSum,
 }
 
-/// How sure the predictions on a data set are.
+/// The mean confidence and spread of the predictions on a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbabilityReport {
     /// Number of rows.
@@ -48,28 +53,28 @@ pub struct ProbabilityReport {
     pub confidence: f64,
     /// Mean entropy, in nats.
     pub entropy: f64,
-    /// Mean divergence of the uniform distribution from the predicted one, in nats.
+    /// Mean KL divergence `KL(uniform || predicted)`, in nats.
     pub kl_from_uniform: f64,
-    /// Mean distance of a probability from `1 / C`.
+    /// Mean absolute difference between a probability and `1 / C`.
     pub l1_from_uniform: f64,
 }
 
-/// What published code adds to probabilities in logarithms.
+/// The constant that published code adds to probabilities before taking the logarithm.
 pub(in crate::metric) const REFERENCE_EPSILON: f64 = 1e-10;
 
 /// `-sum_k p_k log p_k` in nats, where `0 log 0` is 0.
 pub(in crate::metric) fn entropy(probs: &[f64]) -> f64 {
-    // A single probability of 1 is -0 otherwise.
+    // Subtracting from 0 avoids a result of -0 for a single probability of 1.
     0.0 - probs.iter().filter(|p| **p > 0.0).map(|&p| p * libm::log(p)).sum::<f64>()
 }
 
 impl ProbabilityStatistics {
-    /// No rows yet.
+    /// Creates a metric that has seen no rows.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn n(&self) -> u64 {
         self.state.n
     }
@@ -147,8 +152,8 @@ impl TryFrom<Saved<State>> for ProbabilityStatistics {
         if state.n > MAX_ROWS {
             return invalid(format!("{} rows", state.n));
         }
-        // No entropy is above the logarithm of the number of classes, and no logarithm of 1e-10
-        // below -24.
+        // Entropy is at most the logarithm of the number of classes, and the logarithm of 1e-10 is
+        // above -24.
         let bounds = [
             ("confidences", state.confidence, 0, 1),
             ("entropies", state.entropy, 0, 24),

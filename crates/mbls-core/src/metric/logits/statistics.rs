@@ -7,16 +7,19 @@ use crate::number::is_zero;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How far the logits of a row lie apart: what margin-based label smoothing bounds.
+/// Statistics of the logit distances, which margin-based label smoothing bounds.
 ///
-/// With the distances `d_k = max_j l_j - l_k` of a row, of which the top logit's is 0: means over
-/// rows of `sum_k d_k / (C - 1)`, of `max_k d_k`, of the distance of the two largest logits, and of
-/// the norm `sqrt(sum_k l_k^2)`; and the share of the `C - 1` distances to the top logit that are
-/// beyond a margin, on which its penalty acts.
+/// A row has the distances `d_k = max_j l_j - l_k`, which are 0 for the top logit. The statistics
+/// are
 ///
-/// A class masked by a logit of minus infinity is none of the row's classes: C is the number of the
-/// others, and neither distances nor norm know it. A row with a single class left has no distance:
-/// it counts nowhere but in [`LogitReport::single_class_rows`].
+/// - the means over rows of `sum_k d_k / (C - 1)`, of `max_k d_k`, of the difference between the
+///   two largest logits, and of the norm `sqrt(sum_k l_k^2)`;
+/// - the fraction of the `C - 1` distances to the top logit that are beyond a margin, which are
+///   those the loss penalises.
+///
+/// A class masked by a logit of minus infinity is excluded: C counts the unmasked classes, and
+/// neither distances nor norm include masked ones. A row with a single unmasked class has no
+/// distance: it is counted in [`LogitReport::single_class_rows`] only.
 ///
 /// # References
 ///
@@ -30,7 +33,7 @@ use serde::{Deserialize, Serialize};
 /// statistics.update(LogitRows::new(&[3.0, 2.0, 0.0], 3)?)?;
 /// let report = statistics.value().expect("a row was added");
 /// assert_eq!((report.mean_distance, report.max_distance, report.top_two_gap), (2.0, 3.0, 1.0));
-/// assert_eq!(report.share_beyond_margin, 0.5);
+/// assert_eq!(report.fraction_beyond_margin, 0.5);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,15 +54,15 @@ struct State {
     max_distance: FixedSum,
     gap: FixedSum,
     norm: FixedSum,
-    /// Masked classes of the rows that count.
+    /// The number of masked classes in the rows that have a distance.
     #[serde(default, skip_serializing_if = "is_zero")]
     masked: u64,
-    /// Rows that do not count, since all classes but one are masked.
+    /// The number of rows without a distance, in which all classes but one are masked.
     #[serde(default, skip_serializing_if = "is_zero")]
     single: u64,
 }
 
-/// The distances of the logits on a data set.
+/// Statistics of the logit distances on a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogitReport {
     /// Number of rows that have a distance.
@@ -68,26 +71,27 @@ pub struct LogitReport {
     pub mean_distance: f64,
     /// Mean of the largest distance.
     pub max_distance: f64,
-    /// Mean of the distance of the two largest logits.
+    /// Mean of the difference between the two largest logits.
     pub top_two_gap: f64,
     /// Mean of the L2 norm of the logits.
     pub norm: f64,
-    /// The margin of `share_beyond_margin`.
+    /// The margin of `fraction_beyond_margin`.
     pub margin: f64,
-    /// The share of the distances to the top logit that are greater than the margin.
-    pub share_beyond_margin: f64,
-    /// The rows in which all classes but one are masked, and which count nowhere; saved where
-    /// there are any.
+    /// Fraction of the distances to the top logit that are greater than the margin.
+    #[serde(rename = "share_beyond_margin")]
+    pub fraction_beyond_margin: f64,
+    /// Number of rows in which all classes but one are masked; they are excluded from all other
+    /// fields. Serialised only if not 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub single_class_rows: u64,
 }
 
 impl LogitStatistics {
-    /// No rows yet; distances are compared with `margin`.
+    /// Creates a metric that has seen no rows. Distances are compared with `margin`.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a margin that is negative or not finite.
+    /// [`Error::Setting`] if the margin is negative or not finite.
     pub fn new(margin: f64) -> Result<Self> {
         if !margin.is_finite() || margin < 0.0 {
             let (value, expected) = (margin.to_string(), "a finite number of 0 or more");
@@ -96,12 +100,12 @@ impl LogitStatistics {
         Ok(Self { state: State::new(margin) })
     }
 
-    /// Returns the distance to the top logit beyond which a logit counts as outside of the margin.
+    /// Returns the margin that distances to the top logit are compared with.
     pub fn margin(&self) -> f64 {
         self.state.margin
     }
 
-    /// The number of rows that have a distance.
+    /// Returns the number of rows that have a distance.
     pub fn n(&self) -> u64 {
         self.state.n
     }
@@ -166,7 +170,8 @@ impl State {
     }
 }
 
-/// The error that names the largest logit of a row whose distances or norm the sums do not hold.
+/// Returns an error that names the largest logit of a row whose distances or norm exceed the sums'
+/// range.
 fn beyond_sums<T: ScoreType>(index: usize, row: &[T]) -> Error {
     let magnitude = |class: usize| row[class].into().abs();
     let larger = |class: usize, other: usize| {
@@ -218,7 +223,7 @@ impl Metric for LogitStatistics {
             top_two_gap: self.state.gap.mean(n),
             norm: self.state.norm.mean(n),
             margin,
-            share_beyond_margin: beyond as f64 / distances,
+            fraction_beyond_margin: beyond as f64 / distances,
             single_class_rows: single,
         })
     }
@@ -243,10 +248,14 @@ impl TryFrom<Saved<State>> for LogitStatistics {
         if n == 0 {
             let empty = State { single, classes, ..State::new(state.margin) };
             let valid = state == empty && (single == 0) == (classes == 0) && single <= MAX_ROWS;
-            return if valid { Ok(Self { state }) } else { invalid("sums of no rows".into()) };
+            return if valid {
+                Ok(Self { state })
+            } else {
+                invalid("non-zero fields without rows".into())
+            };
         }
         check_classes(classes)?;
-        // A row that counts has at least one distance.
+        // Each row that is counted has at least one distance.
         let most = u128::from(n) * (classes as u128 - 1);
         let wrong = u128::from(masked) > most - u128::from(n)
             || u128::from(beyond) > most - u128::from(masked);
@@ -258,7 +267,7 @@ impl TryFrom<Saved<State>> for LogitStatistics {
         let sums =
             [state.mean_distance, state.gap, state.max_distance, state.norm].map(FixedSum::units);
         if sums.iter().any(|&sum| sum < 0) || sums[1] > sums[2] {
-            return invalid(format!("distances of sums {sums:?}"));
+            return invalid(format!("distances with impossible sums {sums:?}"));
         }
         Ok(Self { state })
     }

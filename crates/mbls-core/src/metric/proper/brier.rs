@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The Brier score: `mean_n sum_k (p_nk - [k = y_n])^2`, from 0 to 2.
 ///
-/// The sum over classes is Brier's own definition; some libraries report half of it, or its mean
-/// over classes.
+/// The sum over classes is Brier's original definition. Some libraries report half of it, or its
+/// mean over classes.
 ///
 /// # References
 ///
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// 1950.
 pub type BrierScore = RowMean<SquaredErrors>;
 
-/// The sum of the squared errors of the rows that a [`BrierScore`] saw.
+/// The sum of the squared errors of the rows of a [`BrierScore`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SquaredErrors {
@@ -31,7 +31,7 @@ impl MetricState for SquaredErrors {
 impl RowSums for SquaredErrors {
     fn of(rows: &Predictions) -> Result<Self> {
         let mut sums = Self { n: rows.rows() as u64, ..Self::default() };
-        // A squared error is at most 2, its sum far from the bound: this never fails.
+        // This never fails: a squared error is at most 2, so the sum is far from its bound.
         sums.sum
             .add_all(&rows.all_rows().brier)
             .map_err(|row| out_of_range(&rows.squared_error(row)))?;
@@ -53,8 +53,7 @@ impl RowSums for SquaredErrors {
     }
 
     fn check(&self) -> Result<()> {
-        // A row has 2 at the most, and a little more where its probabilities sum to a little more
-        // than 1.
+        // A row has at most 2, or slightly more if its probabilities sum to slightly more than 1.
         let most = i128::from(3 * self.n) << FixedSum::FRACTION_BITS;
         if !(0..=most).contains(&self.sum.units()) {
             let problem =

@@ -6,13 +6,13 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The mean negative log-likelihood of probabilities of at least epsilon: `mean_n -log
+/// The mean negative log-likelihood of probabilities clipped from below at epsilon: `mean_n -log
 /// max(p_n[y_n], epsilon)`.
 ///
-/// Finite where a label has the probability 0. It depends on epsilon wherever a probability is
-/// below, so that it is compared only with values of the same epsilon. scikit-learn's `log_loss`
-/// has the epsilon of the probabilities' type, [`f64::EPSILON`] or [`f32::EPSILON`], and clips at
-/// 1 - epsilon too, which adds at most epsilon to the mean.
+/// It is finite even if a label has probability 0. The value depends on epsilon if any probability
+/// is below it, so only values with the same epsilon are comparable. scikit-learn's `log_loss` uses
+/// the epsilon of the probabilities' type, [`f64::EPSILON`] or [`f32::EPSILON`], and also clips at
+/// 1 - epsilon, which adds at most epsilon to the mean.
 ///
 /// ```
 /// use mbls_core::metric::{ClippedNegativeLogLikelihood, Metric, Predictions};
@@ -38,25 +38,24 @@ struct State {
     sum: FixedSum,
 }
 
-/// A negative log-likelihood of clipped probabilities, with the convention by which they were
-/// clipped.
+/// A negative log-likelihood of clipped probabilities and the epsilon they were clipped at.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClippedNll {
     /// `mean_n -log max(p_n[y_n], epsilon)`.
     pub value: f64,
-    /// The least probability.
+    /// The lower bound of the probabilities.
     pub epsilon: f64,
-    /// The number of rows whose label has a smaller one.
+    /// Number of rows whose label has a probability below epsilon.
     pub rows_clipped: u64,
 }
 
 impl ClippedNegativeLogLikelihood {
-    /// No rows yet; probabilities count as at least `epsilon`.
+    /// Creates a metric that has seen no rows. Probabilities are clipped from below at `epsilon`.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for an epsilon below the least normal f64, of which there is no exact
-    /// logarithm, and from 1 on.
+    /// [`Error::Setting`] if epsilon is below the smallest normal f64 (smaller numbers have no
+    /// exact logarithm) or not below 1.
     pub fn new(epsilon: f64) -> Result<Self> {
         if !(f64::MIN_POSITIVE..1.0).contains(&epsilon) {
             let (value, expected) = (epsilon.to_string(), "from 2.3e-308 to below 1");
@@ -65,12 +64,12 @@ impl ClippedNegativeLogLikelihood {
         Ok(Self { state: State { epsilon, n: 0, clipped: 0, sum: FixedSum::default() } })
     }
 
-    /// The least probability that counts.
+    /// Returns the lower bound of the probabilities.
     pub fn epsilon(&self) -> f64 {
         self.state.epsilon
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn n(&self) -> u64 {
         self.state.n
     }
@@ -134,7 +133,7 @@ impl TryFrom<Saved<State>> for ClippedNegativeLogLikelihood {
         if state.clipped > state.n || state.n > MAX_ROWS {
             return invalid(format!("{} of {} rows are clipped", state.clipped, state.n));
         }
-        // The logarithm of the least epsilon is -708.4.
+        // The logarithm of the smallest epsilon is -708.4.
         let most = (709 * i128::from(state.n)) << FixedSum::FRACTION_BITS;
         if !(0..=most).contains(&state.sum.units()) {
             return invalid(format!("{} rows have the sum {}", state.n, state.sum.to_f64()));

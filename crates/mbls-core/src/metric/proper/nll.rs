@@ -7,28 +7,29 @@ use serde::{Deserialize, Serialize};
 
 /// The mean negative log-likelihood of the labels: `mean_n -log p_n[y_n]`.
 ///
-/// A label of probability 0 makes it infinite: one that was given so, or whose class is masked. How
-/// many rows those are is in [`infinite`](RowMean::infinite);
-/// [`ClippedNegativeLogLikelihood`](crate::metric::ClippedNegativeLogLikelihood) is finite for them
-/// too. Logits that are finite never do: where the value is beyond f64, it is the largest one.
+/// The value is infinite if a label has probability 0, either in the input or because its class is
+/// masked. [`infinite`](RowMean::infinite) is the number of these rows.
+/// [`ClippedNegativeLogLikelihood`](crate::metric::ClippedNegativeLogLikelihood) is finite for
+/// them. With finite logits the value is always finite: if it exceeds the range of f64, it is the
+/// largest f64.
 pub type NegativeLogLikelihood = RowMean<LogLikelihoods>;
 
-/// The sum of the negative log-likelihoods of the rows that a [`NegativeLogLikelihood`] saw.
+/// The sum of the negative log-likelihoods of the rows of a [`NegativeLogLikelihood`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogLikelihoods {
     n: u64,
-    /// Rows whose label has the probability 0: no sum can hold them.
+    /// Number of rows whose label has probability 0, which no sum can include.
     infinite: u64,
     sum: FixedSum,
-    /// Of rows for which `sum` has no room.
+    /// Sum over the rows whose values are too large for `sum`.
     #[serde(default, skip_serializing_if = "LargeSum::is_empty")]
     large: LargeSum,
 }
 
 impl RowMean<LogLikelihoods> {
-    /// Returns the number of rows whose label has the probability 0, so that their negative
-    /// log-likelihood is infinite.
+    /// Returns the number of rows whose label has probability 0, so their negative log-likelihood
+    /// is infinite.
     pub fn infinite(&self) -> u64 {
         self.sums.infinite
     }
@@ -42,7 +43,7 @@ impl RowSums for LogLikelihoods {
     fn of(rows: &Predictions) -> Result<Self> {
         let log_probs = &rows.all_rows().log_prob;
         let mut sums = Self { n: rows.rows() as u64, ..Self::default() };
-        // Without a branch per row; nearly always.
+        // The usual case, without a branch per row.
         let added = if log_probs.iter().fold(true, |all, value| all & (*value > -LargeSum::LEAST)) {
             sums.sum.add_all(log_probs)
         } else {
@@ -105,7 +106,7 @@ impl RowSums for LogLikelihoods {
         }
         if !self.large.is_of(finite) {
             let problem =
-                format!("the sum of the largest of {finite} finite rows is not one of so many");
+                format!("the sum of the largest values is impossible for {finite} finite rows");
             return Err(Self::invalid(problem));
         }
         Ok(())

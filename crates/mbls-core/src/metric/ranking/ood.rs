@@ -5,18 +5,20 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How well a score tells rows of the distribution of training from others.
+/// Out-of-distribution (OOD) detection: how well a score separates in-distribution rows from OOD
+/// rows.
 ///
-/// Numbers are larger for rows inside, as [`OodScore`](crate::metric::OodScore) and
-/// [`energy_scores`](crate::metric::energy_scores) give them. The values are computed from ranks in
-/// integers, equal scores counted as equal; the state is the scores, 8 bytes per row.
+/// Scores are larger for in-distribution rows (`inside`) than for OOD rows (`outside`), like those
+/// of [`OodScore`](crate::metric::OodScore) and [`energy_scores`](crate::metric::energy_scores).
+/// The values are computed from ranks in integers, with equal scores treated as ties. The state is
+/// the scores, 8 bytes per row.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, OodDetection, OodScores};
 ///
 /// let mut detection = OodDetection::new();
 /// detection.update(OodScores::inside(&[0.9, 0.8, 0.5])?)?;
-/// assert!(detection.value().is_none(), "nothing to tell them from");
+/// assert!(detection.value().is_none(), "no OOD rows");
 /// detection.update(OodScores::outside(&[0.5, 0.1])?)?;
 /// let report = detection.value().expect("rows on both sides");
 /// assert_eq!((report.auroc, report.fpr_at_95_tpr), (5.5 / 6.0, 0.5));
@@ -35,47 +37,47 @@ struct State {
     outside: Numbers,
 }
 
-/// Validated scores of rows that are all inside of the distribution, or all outside.
+/// Validated scores of rows that are either all in-distribution or all OOD.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OodScores<'a> {
     scores: ScoreSlice<'a>,
     inside: bool,
 }
 
-/// How well a score tells rows inside of a distribution from rows outside.
+/// How well a score separates in-distribution rows from OOD rows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OodReport {
-    /// Number of rows inside.
+    /// Number of in-distribution rows.
     pub inside: u64,
-    /// Number of rows outside.
+    /// Number of OOD rows.
     pub outside: u64,
-    /// Area under the ROC curve: how often a row inside has the larger score of a pair, a tie
-    /// counting half.
+    /// Area under the ROC curve: the probability that an in-distribution row has a larger score
+    /// than an OOD row, where a tie counts half.
     pub auroc: f64,
-    /// Average precision with the rows inside as positives.
+    /// Average precision with the in-distribution rows as positives.
     pub aupr_in: f64,
-    /// Average precision with the rows outside as positives, of the negative scores.
+    /// Average precision with the OOD rows as positives and negated scores.
     pub aupr_out: f64,
-    /// The share of rows outside that is accepted by the largest threshold that accepts 95 % of
-    /// the rows inside.
+    /// False positive rate at 95 % true positive rate: the fraction of OOD rows accepted by the
+    /// largest threshold that accepts 95 % of the in-distribution rows.
     pub fpr_at_95_tpr: f64,
 }
 
 impl<'a> OodScores<'a> {
-    /// Takes numbers of rows inside, of any type that is a [`ScoreType`](crate::metric::ScoreType).
+    /// Validates scores of in-distribution rows, of any [`ScoreType`](crate::metric::ScoreType).
     ///
     /// # Errors
     ///
-    /// [`Error::Score`] for one that is not finite.
+    /// [`Error::Score`] if a score is not finite.
     pub fn inside(scores: impl Into<ScoreSlice<'a>>) -> Result<Self> {
         Self::new(scores.into(), true)
     }
 
-    /// Takes numbers of rows outside.
+    /// Validates scores of OOD rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Score`] for one that is not finite.
+    /// [`Error::Score`] if a score is not finite.
     pub fn outside(scores: impl Into<ScoreSlice<'a>>) -> Result<Self> {
         Self::new(scores.into(), false)
     }
@@ -89,17 +91,17 @@ impl<'a> OodScores<'a> {
 }
 
 impl OodDetection {
-    /// No rows yet.
+    /// Creates a metric that has seen no rows.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The number of rows inside.
+    /// Returns the number of in-distribution rows.
     pub fn inside(&self) -> u64 {
         self.state.inside.len() as u64
     }
 
-    /// The number of rows outside.
+    /// Returns the number of OOD rows.
     pub fn outside(&self) -> u64 {
         self.state.outside.len() as u64
     }
@@ -135,7 +137,7 @@ impl Metric for OodDetection {
         self.state.outside.merge(other.state.outside)
     }
 
-    /// `None` without rows on both sides.
+    /// Returns `None` unless there are both in-distribution and OOD rows.
     fn value(&self) -> Option<OodReport> {
         let ties = ties(&self.state.inside.sorted(), &self.state.outside.sorted());
         let (inside, outside) = (self.inside(), self.outside());
@@ -157,15 +159,15 @@ impl Metric for OodDetection {
     }
 }
 
-/// The rows of one score.
+/// The rows with the same score.
 struct Tie {
     inside: u64,
     outside: u64,
 }
 
-/// By rising score, from sorted scores.
+/// Groups sorted scores into ties, in ascending order of the score.
 fn ties(mut inside: &[f64], mut outside: &[f64]) -> Vec<Tie> {
-    /// Takes the first scores that are equal to one, and counts them.
+    /// Removes the leading scores that are equal to `score` and returns their number.
     fn take(scores: &mut &[f64], score: f64) -> u64 {
         let (equal, rest) = scores.split_at(scores.partition_point(|&other| other <= score));
         *scores = rest;
@@ -180,7 +182,8 @@ fn ties(mut inside: &[f64], mut outside: &[f64]) -> Vec<Tie> {
     ties
 }
 
-/// The Mann-Whitney statistic over the number of pairs, with twice its value in integers.
+/// Returns the Mann-Whitney statistic divided by the number of pairs, computing twice its value in
+/// integers.
 fn auroc(ties: &[Tie], inside: u64, outside: u64) -> f64 {
     let (mut twice, mut below) = (0, 0);
     for tie in ties {
@@ -190,8 +193,8 @@ fn auroc(ties: &[Tie], inside: u64, outside: u64) -> f64 {
     twice as f64 / (2 * u128::from(inside) * u128::from(outside)) as f64
 }
 
-/// `sum_i (R_i - R_{i-1}) P_i` over recall and precision at each score, from positives and
-/// negatives by falling rank.
+/// Returns `sum_i (R_i - R_{i-1}) P_i` over recall and precision at each score, from the numbers of
+/// positives and negatives in descending order of rank.
 fn average_precision(ties: impl Iterator<Item = (u64, u64)>, positives: u64) -> f64 {
     let (mut accepted, mut hits, mut total) = (0, 0, 0.0);
     for (positive, negative) in ties {
@@ -205,7 +208,7 @@ fn average_precision(ties: impl Iterator<Item = (u64, u64)>, positives: u64) -> 
 fn fpr_at_95_tpr(ties: &[Tie], inside: u64, outside: u64) -> f64 {
     let (mut accepted, mut false_positives) = (0, 0);
     for tie in ties.iter().rev() {
-        // In integers: a share of exactly 95 % is enough.
+        // In integers, so a fraction of exactly 95 % suffices.
         if 100 * accepted >= 95 * inside {
             break;
         }

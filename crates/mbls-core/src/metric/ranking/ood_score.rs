@@ -3,10 +3,10 @@ use crate::metric::input::{LogitRows, ScoreType, UnlabelledRows, check_temperatu
 use crate::metric::logits::{REFERENCE_EPSILON, entropy};
 use serde::{Deserialize, Serialize};
 
-/// A score of probabilities that is larger for rows like those of training.
+/// A score of probabilities that is larger for in-distribution rows.
 ///
-/// Scores of rows whose probabilities differ in the last bit do so too: ties are ties of the
-/// numbers.
+/// Scores are not rounded: two rows tie only if their scores are equal, not if their probabilities
+/// differ in the last bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -15,10 +15,10 @@ pub enum OodScore {
     Confidence,
     /// `sum_k p_k log p_k`, the negative entropy in nats, where `0 log 0` is 0.
     Entropy,
-    /// `sum_k p_k log(p_k + 1e-10) / log C`, as published MbLS code computes it: it differs from
-    /// `Entropy` only where a probability is near 1.
+    /// `sum_k p_k log(p_k + 1e-10) / log C`, as in published MbLS code. It differs from `Entropy`
+    /// only if a probability is close to 1.
     EntropyReference,
-    /// The largest probability less the second.
+    /// The difference between the largest and the second largest probability.
     Margin,
 }
 
@@ -45,18 +45,18 @@ impl OodScore {
     }
 }
 
-/// The negative energy of each row, `T log sum_k exp(l_k / T)`: larger for rows like those of
-/// training.
+/// Computes the negative energy of each row, `T log sum_k exp(l_k / T)`, which is larger for
+/// in-distribution rows.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`](crate::Error::Setting) for a temperature that is not finite and greater than
+/// [`Error::Setting`](crate::Error::Setting) if the temperature is not finite or not greater than
 /// 0.
 ///
 /// # References
 ///
 /// Liu et al., Energy-based Out-of-distribution Detection, NeurIPS 2020 (arXiv 2010.03759), whose
-/// energy has the other sign.
+/// energy has the opposite sign.
 pub fn energy_scores(rows: LogitRows<'_>, temperature: f64) -> Result<Vec<f64>> {
     check_temperature(temperature)?;
     Ok(with_scores!(rows.logits(), logits => {

@@ -7,31 +7,31 @@ use serde::Serialize;
 pub struct RiskCoverageCurve {
     /// Number of rows.
     pub n: u64,
-    /// Number of wrong rows.
+    /// Number of incorrect rows.
     pub wrong: u64,
-    /// A point per confidence that occurs, by falling confidence; the last one accepts all rows.
+    /// One point per distinct confidence, in descending order. The last point accepts all rows.
     pub points: Vec<RiskCoveragePoint>,
 }
 
-/// What is accepted where rows of at least some confidence are.
+/// The rows accepted by a threshold on the confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RiskCoveragePoint {
-    /// The least confidence that is accepted.
+    /// The smallest confidence that is accepted.
     pub threshold: f64,
     /// Number of accepted rows, at least 1.
     pub accepted: u64,
-    /// Number of those that are wrong.
+    /// Number of accepted rows that are incorrect.
     pub wrong: u64,
-    /// The share of all rows that is accepted.
+    /// Fraction of all rows that are accepted.
     pub coverage: f64,
-    /// The share of accepted rows that is wrong.
+    /// Fraction of the accepted rows that are incorrect.
     pub risk: f64,
 }
 
 impl SortedTopLabels {
-    /// The risk-coverage curve: how the error falls as a model answers only where it is confident
-    /// enough.
+    /// Computes the risk-coverage curve: the error rate of a model that abstains on rows below a
+    /// confidence threshold.
     ///
     /// ```
     /// use mbls_core::metric::{Metric, TopLabelSamples, TopLabels};
@@ -68,17 +68,17 @@ impl SortedTopLabels {
 }
 
 impl RiskCoverageCurve {
-    /// The point of the largest threshold that accepts at least a share of the rows; `None` for a
-    /// share above 1 and for NaN.
+    /// Returns the point with the largest threshold that accepts at least a fraction `coverage` of
+    /// the rows; `None` for a fraction above 1 and for NaN.
     pub fn at_coverage(&self, coverage: f64) -> Option<&RiskCoveragePoint> {
         self.points.iter().find(|point| point.coverage >= coverage)
     }
 
-    /// The area under the curve: the mean over `i = 1..n` of the risk of the `i` most confident
-    /// rows.
+    /// Computes the area under the risk-coverage curve (AURC): the mean over `i = 1..n` of the risk
+    /// of the `i` most confident rows.
     ///
-    /// Where rows are of the same confidence, it is the expectation over their orders: of `g` such
-    /// rows with `w` wrong ones the first `j` hold `w j / g`.
+    /// For ties it is the expectation over their orders: of `g` tied rows, `w` of them incorrect,
+    /// the first `j` are expected to contain `w j / g` incorrect rows.
     ///
     /// # References
     ///
@@ -97,18 +97,19 @@ impl RiskCoverageCurve {
         total / self.n as f64
     }
 
-    /// The area under the curve of the best order, all right rows before all wrong ones: no ranking
-    /// has less.
+    /// Computes the area under the curve of the best ranking, with all correct rows before all
+    /// incorrect ones. It is the minimum over all rankings.
     pub fn optimal_aurc(&self) -> f64 {
         let right = self.n - self.wrong;
         (1..=self.wrong).map(|j| j as f64 / (right + j) as f64).sum::<f64>() / self.n as f64
     }
 
-    /// Excess AURC: what the ranking adds to the least area that is possible with so many errors.
+    /// Computes the excess AURC: the difference between the AURC and the minimum that is possible
+    /// with this number of errors.
     ///
     /// It is 0 for a perfect ranking. The paper approximates [`optimal_aurc`](Self::optimal_aurc)
-    /// by `r + (1 - r) log(1 - r)` with the risk `r` of all rows, to which it converges as n
-    /// grows; here it is exact.
+    /// by `r + (1 - r) log(1 - r)`, where `r` is the risk of all rows, to which it converges as n
+    /// grows; the value here is exact.
     pub fn excess_aurc(&self) -> f64 {
         (self.aurc() - self.optimal_aurc()).max(0.0)
     }

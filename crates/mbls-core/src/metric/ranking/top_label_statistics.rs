@@ -9,15 +9,15 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A number that is computed from the confidence and correctness of every row, as a configuration
-/// names it: `kind = "smooth-ece"`.
+/// A statistic of the confidence and correctness of every row, as named in a configuration file:
+/// `kind = "smooth-ece"`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum TopLabelStatistic {
     /// The smooth calibration error, [`SortedTopLabels::smooth_ece`].
     SmoothEce {
-        /// How confidences of 0 and 1 are treated.
+        /// The treatment of confidences of 0 and 1.
         #[serde(default)]
         convention: SmoothConvention,
     },
@@ -28,35 +28,35 @@ pub enum TopLabelStatistic {
     KernelCalibrationError {
         /// The bandwidth of the kernel.
         bandwidth: f64,
-        /// How it is estimated.
+        /// The estimator.
         #[serde(default)]
         estimator: KernelEstimator,
     },
-    /// The calibration error in bins, [`SortedTopLabels::reliability`].
+    /// The binned calibration error, [`SortedTopLabels::reliability`].
     CalibrationError {
-        /// How confidences are put into bins.
+        /// The binning of the confidences.
         #[serde(default)]
         binning: Binning,
         /// The number of bins, 1 to 65536.
         bins: usize,
-        /// How the gaps of the bins become one number.
+        /// The norm that combines the gaps of the bins.
         #[serde(default)]
         norm: CalibrationNorm,
     },
     /// The area under the risk-coverage curve,
     /// [`RiskCoverageCurve::aurc`](crate::metric::RiskCoverageCurve::aurc).
     Aurc {},
-    /// What the ranking adds to the least area,
+    /// The difference between the AURC and the minimum possible,
     /// [`RiskCoverageCurve::excess_aurc`](crate::metric::RiskCoverageCurve::excess_aurc).
     ExcessAurc {},
 }
 
 impl TopLabelStatistic {
-    /// Computes the statistic; `None` where it is undefined.
+    /// Computes the statistic; `None` if it is undefined.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where a setting is out of its range.
+    /// [`Error::Setting`] if a setting is out of range.
     pub fn of(&self, rows: &SortedTopLabels) -> Result<Option<f64>> {
         Ok(match *self {
             Self::SmoothEce { convention } => Some(rows.smooth_ece(convention).value),
@@ -86,8 +86,8 @@ impl TopLabelStatistic {
     }
 }
 
-/// Statistics of the confidence and correctness of every row, which are kept once for all of them,
-/// in 8 bytes per row.
+/// Statistics of the confidence and correctness of every row. All statistics share one copy of the
+/// rows, which takes 8 bytes per row.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, TopLabelStatistic, TopLabelStatistics, TopLabels};
@@ -115,24 +115,24 @@ struct State {
 /// A statistic and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TopLabelValue {
-    /// What was computed, with its settings.
+    /// The statistic with its settings.
     pub statistic: TopLabelStatistic,
-    /// Its value, `None` where it is undefined.
+    /// The value of the statistic; `None` if it is undefined.
     pub value: Option<f64>,
 }
 
 impl TopLabelStatistics {
-    /// No rows yet.
+    /// Creates a metric that has seen no rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where a setting of a statistic is out of its range.
+    /// [`Error::Setting`] if a setting of a statistic is out of range.
     pub fn new(statistics: Vec<TopLabelStatistic>) -> Result<Self> {
         statistics.iter().try_for_each(TopLabelStatistic::check)?;
         Ok(Self { state: State { statistics, samples: TopLabelSamples::new() } })
     }
 
-    /// Returns what [`value`](Metric::value) computes, in its order.
+    /// Returns the statistics in the order of the values of [`value`](Metric::value).
     pub fn statistics(&self) -> &[TopLabelStatistic] {
         &self.state.statistics
     }
@@ -147,11 +147,11 @@ impl TopLabelStatistics {
         self.state.samples.n()
     }
 
-    /// Adds rows of which only confidence and correctness are known.
+    /// Adds rows given by confidence and correctness only.
     ///
     /// # Errors
     ///
-    /// As [`update`](Metric::update).
+    /// Returns the errors of [`update`](Metric::update).
     pub fn add(&mut self, rows: &TopLabels) -> Result<()> {
         self.state.samples.add(rows)
     }
@@ -190,7 +190,7 @@ impl Metric for TopLabelStatistics {
         let rows = self.state.samples.value()?;
         let value = |&statistic: &TopLabelStatistic| TopLabelValue {
             statistic,
-            // The settings were checked when the metric was made.
+            // The settings were checked when the metric was created.
             value: statistic.of(&rows).ok().flatten(),
         };
         Some(self.state.statistics.iter().map(value).collect())

@@ -6,14 +6,14 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// A validated batch of a segmentation: the logits of each pixel, its label, and the labels that do
-/// not count.
+/// A validated batch of a segmentation: the logits and the label of each pixel, and the ignored
+/// labels.
 ///
 /// # Shapes
 ///
 /// `logits` `[N, C, H, W]` and `labels` `[N, H, W]`, both in row-major order. Logits may be of any
-/// type that is a [`ScoreType`](crate::metric::ScoreType), labels of any integer type, see
-/// [`Label`]; neither is copied.
+/// [`ScoreType`](crate::metric::ScoreType), labels of any integer type, see [`Label`]. Neither is
+/// copied.
 ///
 /// ```
 /// use mbls_core::metric::{Accuracy, Metric, SegmentationBatch};
@@ -39,8 +39,8 @@ pub struct SegmentationBatch<'a> {
     ignored: &'a [i64],
 }
 
-/// Pixels times classes of a block: few enough for the cache of a core, many enough to divide a
-/// batch among threads.
+/// The number of pixels times classes in a block: small enough for the cache of a core, large
+/// enough to divide a batch among threads.
 const BLOCK: usize = 1 << 18;
 
 /// Pixels of a segmentation as rows of a classifier, in the order of the labels.
@@ -57,7 +57,7 @@ pub struct PixelRows {
 }
 
 impl PixelRows {
-    /// Returns the logits `[rows, classes]`, in row-major order; those in half precision as f32.
+    /// Returns the logits `[rows, classes]` in row-major order; half precision is returned as f32.
     pub fn logits(&self) -> ScoreSlice<'_> {
         match &self.logits {
             StoredScores::None => ScoreSlice::from(&[0f32; 0]),
@@ -66,11 +66,12 @@ impl PixelRows {
         }
     }
 
-    /// The rows as predictions.
+    /// Returns the rows as predictions.
     ///
     /// # Errors
     ///
-    /// Those of [`Predictions::from_logits`]; none for rows of a [`SegmentationBatch`].
+    /// Returns the errors of [`Predictions::from_logits`]; rows of a [`SegmentationBatch`] have
+    /// none.
     pub fn predictions(&self) -> Result<Predictions<'_>> {
         match &self.logits {
             StoredScores::None => Predictions::from_logits::<f32>(&[], self.classes, &self.labels),
@@ -83,26 +84,29 @@ impl PixelRows {
         }
     }
 
-    /// The rows without their labels.
+    /// Returns the rows without their labels.
     ///
     /// # Errors
     ///
-    /// Those of [`LogitRows::new`]; none for rows of a [`SegmentationBatch`].
+    /// Returns the errors of [`LogitRows::new`]; rows of a [`SegmentationBatch`] have none.
     pub fn logit_rows(&self) -> Result<LogitRows<'_>> {
         LogitRows::new(self.logits(), self.classes)
     }
 }
 
 impl<'a> SegmentationBatch<'a> {
-    /// Checks a batch. Pixels of a label in `ignored` count nowhere, and their logits may be
-    /// anything.
+    /// Validates a batch. Pixels whose label is in `ignored` are excluded, and their logits may
+    /// have any value.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where a length does not fit
-    /// the shape, [`Error::Label`] for a label that is neither a class nor ignored,
-    /// [`Error::Value`] for a logit of NaN or plus infinity and for a pixel whose logits are
-    /// all minus infinity. Rows in the messages are indices of `labels`.
+    /// - [`Error::Setting`] for fewer than two classes.
+    /// - [`Error::Shape`] if a length does not match the shape.
+    /// - [`Error::Label`] for a label that is neither a class nor ignored.
+    /// - [`Error::Value`] for a logit that is NaN or plus infinity, and for a pixel whose logits
+    ///   are all minus infinity.
+    ///
+    /// Rows in the messages are indices of `labels`.
     pub fn new(
         logits: impl Into<ScoreSlice<'a>>,
         shape: [usize; 4],
@@ -124,7 +128,7 @@ impl<'a> SegmentationBatch<'a> {
                 return Err(Error::Shape { what, expected, found });
             }
         }
-        // Height times width, which no images need not have as a number.
+        // Height times width. Without images the product may overflow and is not needed.
         let area = labels.len().checked_div(images).unwrap_or(0);
         let batch = Self { logits, images, classes, area, labels, ignored };
         with_slice!(labels, labels => batch.check(labels))?;
@@ -132,7 +136,7 @@ impl<'a> SegmentationBatch<'a> {
     }
 
     fn check(&self, labels: &[impl Label]) -> Result<()> {
-        // Nearly always; else only the pixels that count have a say.
+        // The usual case; otherwise only pixels that are not ignored are checked.
         let all_ordinary = with_scores!(self.logits, logits => softmax::all_ordinary(logits));
         for (pixel, label) in self.counted(labels, 0..labels.len()) {
             if label.class(self.classes).is_none() {
@@ -155,11 +159,11 @@ impl<'a> SegmentationBatch<'a> {
         self.images
     }
 
-    /// One image alone, a batch of its own.
+    /// Returns a batch with a single image.
     ///
     /// # Panics
     ///
-    /// As indexing does, where `image` is not below [`images`](Self::images).
+    /// Panics if `image` is not below [`images`](Self::images).
     #[must_use]
     pub fn image(&self, image: usize) -> Self {
         let (area, scores) = (self.area, self.area * self.classes);
@@ -172,22 +176,22 @@ impl<'a> SegmentationBatch<'a> {
         }
     }
 
-    /// The pixels that count, as rows: at most `2^18 / classes` of them at a time (or one),
-    /// whatever the size of the batch.
+    /// Iterates over the pixels that are not ignored, as rows: at most `2^18 / classes` (or one) at
+    /// a time, for any batch size.
     pub fn chunks(self) -> impl Iterator<Item = PixelRows> + 'a {
         (0..self.blocks())
             .map(move |block| self.block(block, |_| true))
             .filter(|rows| !rows.labels.is_empty())
     }
 
-    /// The same as [`chunks`](Self::chunks), for all threads of the current rayon pool.
+    /// Like [`chunks`](Self::chunks), on all threads of the current rayon pool.
     pub fn par_chunks(self) -> impl ParallelIterator<Item = PixelRows> + 'a {
         let chunks =
             (0..self.blocks()).into_par_iter().map(move |block| self.block(block, |_| true));
         chunks.filter(|rows| !rows.labels.is_empty())
     }
 
-    /// The number of blocks of pixels.
+    /// Returns the number of blocks of pixels.
     pub(in crate::metric) fn blocks(&self) -> usize {
         self.labels.len().div_ceil(self.block_pixels())
     }
@@ -196,7 +200,7 @@ impl<'a> SegmentationBatch<'a> {
         (BLOCK / self.classes).max(1)
     }
 
-    /// The pixels of a block that count and whose label meets a condition.
+    /// Returns the pixels of a block that are not ignored and whose label satisfies a condition.
     pub(in crate::metric) fn block(self, block: usize, keep: impl Fn(u32) -> bool) -> PixelRows {
         let first = block * self.block_pixels();
         let last = (first + self.block_pixels()).min(self.labels.len());
@@ -206,10 +210,10 @@ impl<'a> SegmentationBatch<'a> {
         PixelRows { logits, classes: self.classes, labels, pixels }
     }
 
-    /// The logits of pixels, row by row.
+    /// Returns the logits of pixels, row by row.
     ///
-    /// Class by class for a few pixels: planes are often a multiple of 4096 bytes apart, and their
-    /// lines then push each other out of the cache where a pixel is read from all of them.
+    /// A few pixels at a time are processed class by class: the distance between planes is often a
+    /// multiple of 4096 bytes, so reading one pixel from all planes would evict their cache lines.
     fn rows_of<T: ScoreType>(&self, logits: &[T], pixels: &[usize]) -> StoredScores<'static> {
         const TILE: usize = 256;
         let mut rows = vec![T::ZERO; pixels.len() * self.classes];
@@ -226,7 +230,7 @@ impl<'a> SegmentationBatch<'a> {
                 let logits = &logits[class * self.area..];
                 let rows = rows.chunks_exact_mut(self.classes);
                 if last - first < places.len() {
-                    // Without void among them, nearly always.
+                    // No ignored pixels among them, the usual case.
                     rows.zip(&logits[first..=last]).for_each(|(row, logit)| row[class] = *logit);
                 } else {
                     rows.zip(&places).for_each(|(row, &place)| row[class] = logits[place]);
@@ -236,21 +240,22 @@ impl<'a> SegmentationBatch<'a> {
         T::keep_owned(rows)
     }
 
-    /// Index and class of the pixels of a range that count and whose class meets a condition.
+    /// Returns index and class of the pixels in a range that are not ignored and whose class
+    /// satisfies a condition.
     fn classes_of(
         &self,
         labels: &[impl Label],
         range: Range<usize>,
         keep: impl Fn(u32) -> bool,
     ) -> (Vec<usize>, Vec<u32>) {
-        // All that count are classes, as `check` has seen.
+        // All labels that are not ignored are classes, as checked by `check`.
         let classes = self
             .counted(labels, range)
             .filter_map(|(pixel, label)| Some((pixel, label.class(self.classes)?)));
         classes.filter(|(_, class)| keep(*class)).unzip()
     }
 
-    /// Index and label of the pixels of a range that count.
+    /// Iterates over index and label of the pixels in a range that are not ignored.
     fn counted<L: Label>(
         &self,
         labels: &[L],
@@ -261,7 +266,7 @@ impl<'a> SegmentationBatch<'a> {
         pixels.filter(move |(_, label)| !ignored.contains(label))
     }
 
-    /// The logits of a pixel, one per class.
+    /// Returns the logits of a pixel, one per class.
     fn scores<'b, T: ScoreType>(
         &self,
         logits: &'b [T],

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Over what the calibration errors of a segmentation are taken.
+/// The set of pixels over which the calibration errors of a segmentation are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -21,22 +21,22 @@ pub enum SegmentationProtocol {
     /// All pixels that are not ignored, in one histogram.
     #[default]
     Pooled,
-    /// As published numbers were computed: pixels of label 0 are left out, each batch has errors of
-    /// its own (in the reference conventions), and the value is their mean, weighted by the
-    /// numbers of pixels.
+    /// The protocol of published results: pixels of label 0 are excluded, errors are computed per
+    /// batch (in the reference conventions), and the value is their mean, weighted by the numbers
+    /// of pixels.
     ///
-    /// It depends on how the data is cut into batches, and is larger than the pooled errors where a
-    /// batch has few pixels per bin. A batch without a pixel that counts adds nothing;
-    /// published code fails there.
+    /// The value depends on how the data is divided into batches, and is larger than the pooled
+    /// error if a batch has few pixels per bin. A batch without included pixels contributes
+    /// nothing; published code fails in this case.
     Reference,
 }
 
-/// The calibration of a segmentation, pixel by pixel, on all threads of the current rayon pool: the
-/// same bits for any number.
+/// The pixelwise calibration of a segmentation. It uses all threads of the current rayon pool, and
+/// results are bit-identical for any number of threads.
 ///
 /// The state of [`SegmentationProtocol::Pooled`] has a size of bins times classes. Adaptive ECE,
-/// whose definition needs every confidence, takes 8 bytes per pixel more and is left out unless
-/// [`with_adaptive_ece`](Self::with_adaptive_ece) asks for it. The state of
+/// whose definition needs every confidence, adds 8 bytes per pixel and is computed only if
+/// requested by [`with_adaptive_ece`](Self::with_adaptive_ece). The state of
 /// [`SegmentationProtocol::Reference`] is a few numbers; each update needs 8 bytes per pixel of its
 /// batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,13 +61,13 @@ struct PooledState {
     adaptive: Option<AdaptiveEce>,
 }
 
-/// Sums over batches of their errors times their pixels.
+/// Sums over batches of the errors times the number of pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Means {
     bins: usize,
     batches: u64,
-    /// The mean of batch means, weighted by their counts, is the mean.
+    /// The mean of batch means weighted by pixel counts is the overall mean.
     nll: NegativeLogLikelihood,
     ece: FixedSum,
     aece: FixedSum,
@@ -77,19 +77,19 @@ struct Means {
 /// The value of [`SegmentationCalibration`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentationCalibrationReport {
-    /// What the errors are taken over.
+    /// The protocol of the errors.
     pub protocol: SegmentationProtocol,
-    /// Number of pixels that count.
+    /// Number of pixels that are included.
     pub n: u64,
-    /// Mean negative log-likelihood of the labels; infinite where one has the probability 0.
+    /// Mean negative log-likelihood of the labels; infinite if a label has probability 0.
     #[serde(with = "crate::number")]
     pub nll: f64,
-    /// The pixels whose label has the probability 0; saved where there are any.
+    /// Number of pixels whose label has probability 0. Serialised only if not 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub infinite_nll_rows: u64,
     /// Expected calibration error.
     pub ece: f64,
-    /// Adaptive expected calibration error, where it was asked for.
+    /// Adaptive expected calibration error, if it was requested.
     pub aece: Option<f64>,
     /// Classwise expected calibration error.
     pub cece: f64,
@@ -98,11 +98,12 @@ pub struct SegmentationCalibrationReport {
 }
 
 impl SegmentationCalibration {
-    /// No pixels yet, for `bins` bins (15 is usual). Pooled, it has no adaptive ECE.
+    /// Creates a metric with `bins` bins (usually 15) that has seen no pixels. With the pooled
+    /// protocol it does not compute adaptive ECE.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no bins and for more than 65536.
+    /// [`Error::Setting`] if `bins` is 0 or above 65536.
     pub fn new(bins: usize, protocol: SegmentationProtocol) -> Result<Self> {
         let parts = PooledState::new(
             bins,
@@ -116,11 +117,12 @@ impl SegmentationCalibration {
         Ok(Self { state })
     }
 
-    /// No pixels yet: pooled, with adaptive ECE, for 8 bytes per pixel.
+    /// Creates a pooled metric with adaptive ECE that has seen no pixels. It needs 8 bytes per
+    /// pixel.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Returns the errors of [`new`](Self::new).
     pub fn with_adaptive_ece(bins: usize) -> Result<Self> {
         let parts = PooledState::new(
             bins,
@@ -146,7 +148,7 @@ impl SegmentationCalibration {
         }
     }
 
-    /// The number of pixels that count.
+    /// Returns the number of pixels that are included.
     pub fn n(&self) -> u64 {
         match &self.state {
             State::Pooled(parts) => parts.nll.n(),
@@ -178,7 +180,7 @@ impl PooledState {
         }
     }
 
-    /// Bytes that are allocated.
+    /// Returns the allocated memory in bytes.
     fn allocated(&self) -> usize {
         let adaptive = self.adaptive.as_ref().map_or(0, Metric::size);
         let all = self.nll.size() + self.reliability.size() + self.classwise.size() + adaptive;
@@ -187,8 +189,8 @@ impl PooledState {
         all - own - self.adaptive.as_ref().map_or(0, size_of_val)
     }
 
-    /// These parts, empty, with the pixels whose label meets a condition, on all threads of the
-    /// current rayon pool.
+    /// Adds the pixels whose label satisfies a condition to a copy of these parts, which are empty,
+    /// on all threads of the current rayon pool.
     fn with(
         &self,
         batch: SegmentationBatch<'_>,
@@ -204,7 +206,8 @@ impl PooledState {
             .into_par_iter()
             .try_fold(|| self.clone(), add)
             .try_reduce(|| self.clone(), merge);
-        // Which of several errors comes first among threads is chance.
+        // Which of several errors a thread hits first is random, so search sequentially for the
+        // first one.
         all.or_else(|_| blocks.into_iter().try_fold(self.clone(), add))
     }
 
@@ -225,7 +228,7 @@ impl PooledState {
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
-        // What can fail comes first, so that none of the parts is ahead of another afterwards.
+        // Check all possible failures first, so no component is updated without the others.
         self.reliability.check_merge(&other.reliability)?;
         self.classwise.check_merge(&other.classwise)?;
         same("adaptive ECE", self.adaptive.is_some(), other.adaptive.is_some())?;
@@ -266,7 +269,7 @@ impl PooledState {
             (ClasswiseConvention::Definition, None | Some(AdaptiveConvention::Definition)) => {
                 Ok(())
             }
-            _ => Err(invalid(format!("pooled errors of the conventions {conventions:?}"))),
+            _ => Err(invalid(format!("pooled errors with the conventions {conventions:?}"))),
         }
     }
 }
@@ -284,14 +287,14 @@ impl Means {
         }
     }
 
-    /// What one batch adds.
+    /// Returns the sums of a single batch.
     fn of(bins: usize, batch: SegmentationBatch<'_>) -> Result<Self> {
         let parts =
             PooledState::new(bins, AdaptiveConvention::Reference, ClasswiseConvention::Reference)?;
         let parts = parts.with(batch, |label| label != 0)?;
         let mut means = Self::new(bins);
         if let Some(report) = parts.report() {
-            // An error of 1 may be rounded up, which a saved state must not be.
+            // Rounding may make an error exceed 1, which a saved state must not contain.
             let weighted = |error: f64| error.min(1.0) * report.n as f64;
             means.ece.add(weighted(report.ece))?;
             means.aece.add(weighted(report.aece.unwrap_or_default()))?;
@@ -372,7 +375,7 @@ impl Metric for SegmentationCalibration {
         match (&mut self.state, other.state) {
             (State::Pooled(parts), State::Pooled(other)) => parts.merge(other),
             (State::Reference(means), State::Reference(other)) => means.merge(other),
-            // Their protocols would differ.
+            // The two would have different protocols.
             (State::Pooled(_), State::Reference(_)) | (State::Reference(_), State::Pooled(_)) => {
                 Ok(())
             }

@@ -7,11 +7,11 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How often each label was given each prediction: exact counts, from which the scores of a
-/// segmentation follow.
+/// A confusion matrix: exact counts per label and prediction, from which the scores of a
+/// segmentation are computed.
 ///
-/// Rows are pixels of a segmentation, or whatever else is classified. The state is one count per
-/// pair of classes, whatever the number of rows.
+/// Rows are the pixels of a segmentation, or any other classified items. The state is one count per
+/// pair of classes, for any number of rows.
 ///
 /// ```
 /// use mbls_core::metric::{AbsentClasses, Background, ConfusionMatrix, Metric};
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!((confusion.n(), confusion.count(0, 1)), (4, 1));
 /// let overlap = confusion.value().expect("four pixels were added");
 /// assert_eq!(overlap.classes[1].iou(), Some(2.0 / 3.0));
-/// // Class 2 is nowhere, so that the mean without the background is that of class 1.
+/// // No pixel has class 2, so the mean without the background is the value of class 1.
 /// assert_eq!(overlap.mean_iou(Background::Excluded, AbsentClasses::Omitted), Some(2.0 / 3.0));
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
@@ -40,7 +40,7 @@ struct State {
     counts: Vec<u64>,
 }
 
-/// The most classes of a matrix, which then has 128 MiB.
+/// The maximum number of classes; the matrix then takes 128 MiB.
 const MAX_CLASSES: usize = 4096;
 
 fn check_classes(classes: usize) -> Result<usize> {
@@ -51,17 +51,17 @@ fn check_classes(classes: usize) -> Result<usize> {
 }
 
 impl ConfusionMatrix {
-    /// No rows yet, of a number of classes.
+    /// Creates a matrix for `classes` classes that has seen no rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than 2 classes and for more than 4096.
+    /// [`Error::Setting`] for fewer than 2 or more than 4096 classes.
     pub fn new(classes: usize) -> Result<Self> {
         let classes = check_classes(classes)?;
         Ok(Self { state: State { classes, counts: vec![0; classes * classes] } })
     }
 
-    /// That of given counts.
+    /// Creates a matrix from counts.
     ///
     /// # Shapes
     ///
@@ -69,8 +69,8 @@ impl ConfusionMatrix {
     ///
     /// # Errors
     ///
-    /// Those of [`new`](Self::new), [`Error::Shape`] for another number of counts,
-    /// [`Error::Accumulator`] for more than 2^47 rows.
+    /// Returns the errors of [`new`](Self::new), [`Error::Shape`] if the number of counts does not
+    /// match, and [`Error::Accumulator`] for more than 2^47 rows.
     pub fn from_counts(classes: usize, counts: &[u64]) -> Result<Self> {
         let classes = check_classes(classes)?;
         if counts.len() != classes * classes {
@@ -82,27 +82,27 @@ impl ConfusionMatrix {
         Ok(Self { state: State { classes, counts: counts.to_vec() } })
     }
 
-    /// Returns the number of classes, of rows and of columns.
+    /// Returns the number of classes, which is the number of rows and columns of the matrix.
     pub fn classes(&self) -> usize {
         self.state.classes
     }
 
-    /// The number of rows.
+    /// Returns the number of rows that were added.
     pub fn n(&self) -> u64 {
         self.state.counts.iter().sum()
     }
 
-    /// The number of rows of a label that were predicted as a class.
+    /// Returns the number of rows with a given label and prediction.
     ///
     /// # Panics
     ///
-    /// As indexing does, where one of them is not below [`classes`](Self::classes).
+    /// Panics if `label` or `predicted` is not below [`classes`](Self::classes).
     pub fn count(&self, label: usize, predicted: usize) -> u64 {
         self.state.counts[label * self.state.classes..][..self.state.classes][predicted]
     }
 
-    /// Adds masks: the predicted class and the label of each pixel, without the pixels of the
-    /// ignored labels.
+    /// Adds masks: the predicted class and the label of each pixel, except for pixels with an
+    /// ignored label.
     ///
     /// # Shapes
     ///
@@ -110,8 +110,9 @@ impl ConfusionMatrix {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths differ, [`Error::Label`] for a label, or a prediction of
-    /// a pixel that is not ignored, that is not a class.
+    /// - [`Error::Shape`] if the lengths differ.
+    /// - [`Error::Label`] if a label is neither a class nor ignored, or if the prediction of a
+    ///   pixel that is not ignored is not a class.
     pub fn add_masks<L: Label>(
         &mut self,
         predicted: &[impl Label],
@@ -121,7 +122,7 @@ impl ConfusionMatrix {
         if predicted.len() != labels.len() {
             return Err(Error::Shape {
                 what: "predicted mask",
-                expected: format!("{} pixels, as the labels have", labels.len()),
+                expected: format!("{} pixels, one per label", labels.len()),
                 found: format!("{} pixels", predicted.len()),
             });
         }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// The regions of each class as predicted and as labelled, and how far they overlap.
+/// The overlap of the predicted and labelled regions of each class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Overlap {
@@ -8,63 +8,63 @@ pub struct Overlap {
     pub classes: Vec<ClassOverlap>,
 }
 
-/// Pixels of one class.
+/// The numbers of pixels of one class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ClassOverlap {
-    /// Pixels of this label.
+    /// Number of pixels with this label.
     pub labelled: u64,
-    /// Pixels that were predicted as this class.
+    /// Number of pixels that were predicted as this class.
     pub predicted: u64,
-    /// Pixels that are both.
+    /// Number of pixels that are both.
     pub intersection: u64,
 }
 
-/// Whether class 0, the background of most segmentation data sets, is in a mean over classes.
+/// Whether means over classes include class 0, the background of most segmentation data sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Background {
     /// All classes.
     Included,
-    /// The classes from 1 on, as published segmentation scores of MbLS are.
+    /// The classes from 1 on, as in published segmentation scores of MbLS.
     Excluded,
 }
 
-/// What a class adds to a mean where its score is 0 / 0.
+/// The treatment of classes with a score of 0 / 0 in means over classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum AbsentClasses {
-    /// Nothing: the mean is over the classes that have a score.
+    /// Excluded: the mean is over the classes that have a score.
     #[default]
     Omitted,
     /// A score of 0, as in published code, which adds 1e-10 to every divisor.
     Reference,
 }
 
-/// What published code adds to divisors.
+/// The constant that published code adds to divisors.
 const REFERENCE_EPSILON: f64 = 1e-10;
 
 impl ClassOverlap {
-    /// Pixels that are of this label, or predicted as this class.
+    /// Returns the number of pixels that have this label or were predicted as this class.
     pub fn union(&self) -> u64 {
         self.labelled + self.predicted - self.intersection
     }
 
-    /// Intersection over union (the Jaccard index): `intersection / union`; `None` where the class
-    /// is nowhere.
+    /// Returns the intersection over union (Jaccard index): `intersection / union`; `None` if no
+    /// pixel is labelled or predicted as the class.
     pub fn iou(&self) -> Option<f64> {
         ratio(self.iou_terms(), 0.0)
     }
 
-    /// The Dice coefficient, or F1: `2 intersection / (labelled + predicted)`; `None` where the
-    /// class is nowhere.
+    /// Returns the Dice coefficient (F1): `2 intersection / (labelled + predicted)`; `None` if no
+    /// pixel is labelled or predicted as the class.
     pub fn dice(&self) -> Option<f64> {
         ratio(self.dice_terms(), 0.0)
     }
 
-    /// Recall, which segmentation calls class accuracy: `intersection / labelled`; `None` where no
-    /// pixel has the label.
+    /// Returns the recall, called class accuracy in segmentation: `intersection / labelled`; `None`
+    /// if no pixel has the label.
     pub fn recall(&self) -> Option<f64> {
         ratio(self.recall_terms(), 0.0)
     }
@@ -88,7 +88,7 @@ fn ratio((part, whole): (u64, u64), epsilon: f64) -> Option<f64> {
 }
 
 impl Overlap {
-    /// That of `classes` classes, from the number of pixels of each pair of a label and a
+    /// Creates the overlap of `classes` classes from the number of pixels for each label and
     /// prediction.
     pub(in crate::metric) fn of_counts(
         classes: usize,
@@ -102,30 +102,31 @@ impl Overlap {
         Self { classes: (0..classes).map(of).collect() }
     }
 
-    /// The share of all pixels that are predicted right, those of class 0 too.
+    /// Returns the fraction of all pixels that are predicted correctly, including class 0.
     pub fn pixel_accuracy(&self) -> Option<f64> {
         let sum = |of: fn(&ClassOverlap) -> u64| self.classes.iter().map(of).sum();
         ratio((sum(|class| class.intersection), sum(|class| class.labelled)), 0.0)
     }
 
-    /// The mean of [`ClassOverlap::iou`] over the classes (mIoU); `None` where none has a score.
+    /// Returns the mean of [`ClassOverlap::iou`] over the classes (mIoU); `None` if no class has a
+    /// score.
     pub fn mean_iou(&self, background: Background, absent: AbsentClasses) -> Option<f64> {
         self.mean(background, absent, ClassOverlap::iou_terms)
     }
 
-    /// The mean of [`ClassOverlap::dice`] over the classes; `None` where none has a score.
+    /// Returns the mean of [`ClassOverlap::dice`] over the classes; `None` if no class has a score.
     pub fn mean_dice(&self, background: Background, absent: AbsentClasses) -> Option<f64> {
         self.mean(background, absent, ClassOverlap::dice_terms)
     }
 
-    /// The mean of [`ClassOverlap::recall`] over the classes (mean class accuracy); `None` where
-    /// none has a score.
+    /// Returns the mean of [`ClassOverlap::recall`] over the classes (mean class accuracy); `None`
+    /// if no class has a score.
     pub fn mean_recall(&self, background: Background, absent: AbsentClasses) -> Option<f64> {
         self.mean(background, absent, ClassOverlap::recall_terms)
     }
 
-    /// The intersections of all classes over their unions: `sum_k intersection_k / sum_k union_k`;
-    /// `None` where all are empty.
+    /// Returns the sum of the intersections of all classes divided by the sum of their unions,
+    /// `sum_k intersection_k / sum_k union_k`; `None` if all unions are empty.
     ///
     /// Published code logs it per batch.
     pub fn pooled_iou(&self, background: Background) -> Option<f64> {

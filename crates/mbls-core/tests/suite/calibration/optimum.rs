@@ -298,7 +298,7 @@ fn errors_name_class_map_and_cause() {
     let message =
         |spec: CalibratorSpec, labels: &[u32]| spec.fit(&scores, labels).unwrap_err().to_string();
     let absent = "no row is of class 2 of 3: its intercept has no optimum";
-    assert_eq!(message(CalibratorSpec::Vector {}, &labels), format!("vector scaling: {absent}"));
+    assert_eq!(message(CalibratorSpec::Vector, &labels), format!("vector scaling: {absent}"));
     let way_out = "; a penalty on intercepts may give it one";
     let matrix = CalibratorSpec::Matrix { odir: Odir::NONE };
     assert_eq!(message(matrix, &labels), format!("matrix scaling: {absent}{way_out}"));

@@ -88,8 +88,8 @@ proptest! {
             let of_label = probs.chunks(rows.classes).zip(&labels).map(|(row, &label)| -row[label as usize].ln());
             Some(of_label.sum::<f64>() / labels.len() as f64)
         };
-        if let Some(vector) = nll(CalibratorSpec::Vector {}) {
-            let temperature = nll(CalibratorSpec::Temperature {}).unwrap();
+        if let Some(vector) = nll(CalibratorSpec::Vector) {
+            let temperature = nll(CalibratorSpec::Temperature).unwrap();
             prop_assert!(vector <= temperature + 1e-12, "{} and {}", vector, temperature);
         }
     }

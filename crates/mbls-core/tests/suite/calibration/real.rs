@@ -111,8 +111,8 @@ fn every_calibrator_helps_on_held_out_pictures() {
     let odir = Odir { off_diagonal: 0.01, intercept: 0.01 };
     let (one_vs_rest, top_label) = (MulticlassReduction::OneVsRest, MulticlassReduction::TopLabel);
     let specs = [
-        CalibratorSpec::Temperature {},
-        CalibratorSpec::Vector {},
+        CalibratorSpec::Temperature,
+        CalibratorSpec::Vector,
         CalibratorSpec::Matrix { odir },
         CalibratorSpec::Dirichlet { odir },
         CalibratorSpec::Platt { reduction: one_vs_rest, targets: Default::default() },

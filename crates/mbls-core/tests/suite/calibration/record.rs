@@ -97,7 +97,7 @@ fn the_best_calibrator_is_one_that_fits_and_it_is_used() {
     logits.chunks_mut(4).for_each(|row| row[2] -= 4.0);
     let mut record = CalibrationRecord::fit(names(4), &logits, &labels, 10).unwrap();
     record.assess(&logits, &labels).unwrap();
-    assert_ne!(record.choice().best().spec, CalibratorSpec::Temperature {});
+    assert_ne!(record.choice().best().spec, CalibratorSpec::Temperature);
     let accuracy = |role| record.assessment(role).reliability().unwrap().accuracy();
     let [plain, best] = [CalibratorRole::Temperature, CalibratorRole::Best].map(accuracy);
     assert!(best > plain + 0.05, "{plain} {best}");
@@ -110,7 +110,7 @@ fn the_best_calibrator_is_one_that_fits_and_it_is_used() {
 #[test]
 fn few_rows_are_not_compared_and_say_so() {
     let record = CalibrationRecord::fit(names(2), &[1.0, 0.0, 0.0, 1.0], &[0, 0], 10).unwrap();
-    assert_eq!(record.choice().best().spec, CalibratorSpec::Temperature {});
+    assert_eq!(record.choice().best().spec, CalibratorSpec::Temperature);
     assert!(
         record
             .choice()

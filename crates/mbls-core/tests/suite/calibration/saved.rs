@@ -10,8 +10,8 @@ use mbls_core::calibration::{
 pub(crate) fn specs(classes: usize) -> Vec<CalibratorSpec> {
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
     let mut specs = vec![
-        CalibratorSpec::Temperature {},
-        CalibratorSpec::Vector {},
+        CalibratorSpec::Temperature,
+        CalibratorSpec::Vector,
         CalibratorSpec::Matrix { odir },
         CalibratorSpec::Dirichlet { odir },
     ];
@@ -54,6 +54,10 @@ fn what_is_read_is_what_was_saved() {
 
             let text = serde_json::to_string(&spec).unwrap();
             assert_eq!(serde_json::from_str::<CalibratorSpec>(&text).unwrap(), spec);
+            assert!(spec.to_string().starts_with(spec.title()), "{spec}");
+            assert!(fitted.to_string().starts_with(spec.title()), "{fitted}");
+            let surplus = text.replacen('}', r#","surplus":1}"#, 1);
+            assert!(serde_json::from_str::<CalibratorSpec>(&surplus).is_err(), "{surplus}");
         }
     }
 }

@@ -268,7 +268,7 @@ fn probabilities_have_the_temperature_of_their_logits() {
     let of_probs =
         Scores::from_probs(&TemperatureScaling::new(1.0).unwrap().probs(&of_logits).unwrap(), 4)
             .unwrap();
-    let fit = |scores| CalibratorSpec::Temperature {}.fit(scores, &labels).unwrap();
+    let fit = |scores| CalibratorSpec::Temperature.fit(scores, &labels).unwrap();
     let (a, b) =
         (fit(&of_logits).probs(&of_logits).unwrap(), fit(&of_probs).probs(&of_probs).unwrap());
     assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-12));

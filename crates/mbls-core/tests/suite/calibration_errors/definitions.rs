@@ -1,4 +1,4 @@
-//! Against slow, obvious implementations of the definitions.
+//! Compares with slow, direct implementations of the definitions.
 
 use super::{BINNINGS, TARGETS, predictions, rows};
 use crate::support::{Rows, close, linspace, mass_edges};
@@ -10,14 +10,14 @@ use mbls_core::metric::{
 };
 use proptest::prelude::*;
 
-/// A probability and whether its event came true.
+/// A probability and whether its event occurred.
 type Event = (f64, bool);
 
-/// The bin of every event, by a search through the edges.
+/// Returns the bin of every event by a search in the edges.
 fn bins_of(events: &[Event], binning: Binning, bins: usize) -> Vec<usize> {
     let edges = match binning {
         Binning::EqualWidth => linspace(bins),
-        // 64ths: exact in integers.
+        // Probabilities are 64ths, so integers are exact.
         Binning::EqualWidthCeil => {
             let bin = |p: f64| {
                 (0..bins).position(|k| (p * 64.0) as usize * bins <= 64 * (k + 1)).unwrap()
@@ -35,7 +35,7 @@ fn bins_of(events: &[Event], binning: Binning, bins: usize) -> Vec<usize> {
     events.iter().map(|(p, _)| (0..bins).position(|k| inside(k, *p)).unwrap()).collect()
 }
 
-/// The events of each curve.
+/// Returns the events of each curve.
 fn curves(input: &Predictions, target: Target) -> Vec<Vec<Event>> {
     let of_class = |class: usize| {
         (0..input.rows()).map(move |r| (input.probs(r)[class], input.label(r) as usize == class))
@@ -123,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn special_cases_are_the_metrics_of_their_own(rows in rows(), bins in 1usize..40) {
+    fn special_cases_equal_the_specific_metrics(rows in rows(), bins in 1usize..40) {
         let input = predictions(&rows);
         let l1 = |target, binning| {
             let mut metric = CalibrationBins::new(target, binning, bins).unwrap();
@@ -152,7 +152,7 @@ proptest! {
                 metric.update(&input).unwrap();
                 let found = metric.value().unwrap().brier_decomposition().unwrap();
                 close(found.binned, found.reliability - found.resolution + found.uncertainty)?;
-                // The score itself, with the terms within bins.
+                // The score itself, with the within-bin terms.
                 let (mut score, mut variance, mut covariance) = (0.0, 0.0, 0.0);
                 for events in curves(&input, target) {
                     let of = bins_of(&events, binning, bins);
@@ -243,13 +243,13 @@ proptest! {
         close(squared(KernelEstimator::Unbiased).unwrap(), (all - diagonal) / (n * (n - 1)) as f64)?;
         prop_assert!(squared(KernelEstimator::Biased).unwrap() > -1e-15);
         if n == 2 {
-            // There is one pair.
+            // There is only one pair.
             prop_assert_eq!(squared(KernelEstimator::UnbiasedLinear { seed: 1 }), squared(KernelEstimator::Unbiased));
         }
     }
 }
 
-/// Over many pairings the linear estimate has the mean of all pairs.
+/// Over many pairings the mean of the linear estimate is the mean over all pairs.
 #[test]
 fn linear_kernel_estimate_is_unbiased() {
     let probs: Vec<f32> =
@@ -281,8 +281,7 @@ fn linear_kernel_estimate_is_unbiased() {
     }
 }
 
-/// The integrals of the definition, without a grid of the rows, the last of which has the
-/// confidence 1.
+/// The integrals of the definition without a grid, for rows of which the last has confidence 1.
 #[test]
 fn smooth_ece_is_its_definition() {
     let probs: Vec<f32> = (0..200u16)
@@ -307,17 +306,17 @@ fn smooth_ece_is_its_definition() {
     let value = grid().map(residual).sum::<f64>() / grid().map(density).sum::<f64>();
     assert!((found.value - value).abs() < 1e-3 * value, "{found:?}, by definition {value}");
     assert_eq!(found.convention, SmoothConvention::Definition);
-    // The bandwidth is where the error crosses it, to a step of the bisection.
+    // The bandwidth is where it equals the error, to within a bisection step.
     assert!(
         found.bandwidth >= found.value && found.bandwidth - found.value < 2.0 / 1024.0,
         "{found:?}"
     );
 }
 
-/// Rows of one confidence per bin, correct with just that probability: the debiased error has
-/// expectation 0, the plug-in estimate that of the noise, `mean_b c_b (1 - c_b) / n_b`.
+/// Rows with one confidence per bin that are correct with this probability: the debiased error has
+/// expectation 0, and the plug-in estimate that of the noise, `mean_b c_b (1 - c_b) / n_b`.
 #[test]
-fn debiasing_takes_off_the_expectation_of_the_noise() {
+fn debiasing_subtracts_the_expected_noise() {
     let (levels, per_level, resamples) = ([0.55, 0.65, 0.75, 0.85, 0.95], 20, 4000);
     let confidences: Vec<f64> = levels.iter().flat_map(|c| [*c; 20]).collect();
     let mut samples = TopLabelSamples::new();

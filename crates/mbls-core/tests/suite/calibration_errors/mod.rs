@@ -1,4 +1,4 @@
-//! Calibration errors in general: every norm, binning and target, errors that need every row,
+//! General calibration errors: every norm, binning and target, errors that need every row,
 //! decompositions, resampling.
 
 mod definitions;
@@ -19,8 +19,8 @@ fn predictions(rows: &Rows) -> Predictions<'static> {
     Predictions::from_probs(&rows.scores(), rows.classes, &rows.labels()).unwrap().into_owned()
 }
 
-/// Rows of probabilities that are multiples of 1/64, so that ties, zeros, ones and probabilities on
-/// edges are common and plain f64 arithmetic decides them exactly.
+/// Generates rows of probabilities that are multiples of 1/64, so ties, zeros, ones and
+/// probabilities on edges are common, and plain f64 arithmetic is exact for them.
 fn rows() -> impl Strategy<Value = Rows> {
     (2usize..6, 1usize..50).prop_flat_map(|(classes, n)| {
         let row = (prop::collection::vec(0u8..=64, classes - 1), 0..classes as u32);

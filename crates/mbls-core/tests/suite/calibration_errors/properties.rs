@@ -1,4 +1,4 @@
-//! Bounds, and what must not change a value.
+//! Bounds and invariances.
 
 use super::{BINNINGS, TARGETS, predictions, rows};
 use mbls_core::metric::{
@@ -27,7 +27,7 @@ proptest! {
                 let (over, under) = (curve.overconfidence(), curve.underconfidence());
                 prop_assert!(over >= 0.0 && under >= 0.0);
                 prop_assert!((over + under - curve.ece()).abs() < 1e-12);
-                // What over- and underconfidence differ by is the whole gap, whatever the bins.
+                // The difference of over- and underconfidence is the overall gap, for any bins.
                 let gap = curve.mean_confidence() - curve.accuracy();
                 prop_assert!((over - under - gap).abs() < 1e-12);
             }
@@ -48,7 +48,7 @@ proptest! {
         prop_assert_eq!(smooth.n, rows.rows.len() as u64);
     }
 
-    /// A band for every bin that holds rows, around its confidence or as near as whole rows come.
+    /// Every non-empty bin has a band that contains its confidence, to within the step of one row.
     #[test]
     fn consistency_bands_hold_the_confidence(rows in rows(), bins in 1usize..20, seed: u64) {
         let mut samples = TopLabelSamples::new();
@@ -85,7 +85,7 @@ fn rows_that_are_certain_have_no_band() {
     assert_eq!((consistency.observed, consistency.n, consistency.resamples), (2.0 / 3.0, 3, 99));
 }
 
-/// A calibrated model is rejected at 10 % about as often as that says.
+/// A calibrated model is rejected at the 10 % level in about 10 % of the cases.
 #[test]
 fn p_values_of_calibrated_rows_are_uniform() {
     let confidences: Vec<f64> = (0..150).map(|i| 0.5 + f64::from(i) / 300.0).collect();
@@ -136,7 +136,7 @@ fn same_bits_for_any_number_of_threads() {
     assert_eq!(in_pool(1), in_pool(5));
 }
 
-/// A resample as large as the observed one counts against the model being miscalibrated.
+/// A resample as large as the observed value counts as evidence for calibration.
 #[test]
 fn statistic_that_never_changes_is_no_evidence() {
     let mut samples = TopLabelSamples::new();
@@ -148,7 +148,7 @@ fn statistic_that_never_changes_is_no_evidence() {
     );
 }
 
-/// Of three rows, one pair is drawn: every pair comes about as often as another.
+/// The estimate samples one pair of three rows, and every pair about equally often.
 #[test]
 fn linear_kernel_estimate_draws_every_pair() {
     let mut samples = TopLabelSamples::new();
@@ -169,8 +169,8 @@ fn linear_kernel_estimate_draws_every_pair() {
     );
 }
 
-/// Where a bin's frequency and its mean probability differ in the last digits alone, rounding may
-/// not make an error negative.
+/// Rounding must not make an error negative if a bin's frequency and its mean probability differ
+/// only in the last digits.
 #[test]
 fn divergence_of_nearly_equal_numbers_is_not_negative() {
     for k in 1..1000 {
@@ -191,10 +191,10 @@ fn divergence_of_nearly_equal_numbers_is_not_negative() {
     }
 }
 
-/// Other names for right and wrong, and the probability of the other: the same error, at bandwidths
-/// of every number of cells.
+/// Exchanging correct and incorrect and mirroring the confidences leads to the same error, at
+/// bandwidths of every number of cells.
 #[test]
-fn smooth_ece_does_not_change_in_a_mirror() {
+fn smooth_ece_is_unchanged_by_mirroring() {
     for wrong in 2..14 {
         let rows = |mirrored: bool| {
             let mut samples = TopLabelSamples::new();

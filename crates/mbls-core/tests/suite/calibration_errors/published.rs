@@ -1,4 +1,4 @@
-//! Against values of published packages, see `fixtures/calibration-errors/generate.py`.
+//! Compares with values of published packages, see `fixtures/calibration-errors/generate.py`.
 
 use mbls_core::metric::{
     Binning, Calibration, CalibrationBins, CalibrationNorm, KernelEstimator, Metric, Predictions,
@@ -54,7 +54,7 @@ impl Case {
     }
 }
 
-/// For every case and number of bins: the values recorded under a package.
+/// Calls `check` with the values recorded for a package, for every case and number of bins.
 fn for_bins(package: &str, check: impl Fn(&Case, usize, &Value)) {
     let cases = cases();
     assert!(!cases.is_empty());
@@ -70,7 +70,7 @@ fn for_bins(package: &str, check: impl Fn(&Case, usize, &Value)) {
 #[test]
 fn netcal() {
     for_bins("netcal", |case, bins, expected| {
-        // Of two classes netcal takes the probability of the second, not the confidence.
+        // For two classes netcal uses the probability of the second class, not the confidence.
         let curve = match case.input.classes() {
             2 => case.calibration(Target::Classwise, bins).curves.remove(1).unwrap(),
             _ => case.calibration(Target::TopLabel, bins).curves.remove(0).unwrap(),
@@ -94,7 +94,7 @@ fn torchmetrics() {
             ("l2", CalibrationNorm::L2),
             ("max", CalibrationNorm::Max),
         ] {
-            // It adds up in f32.
+            // The package sums in f32.
             case.check(
                 &format!("{key} of {bins} bins"),
                 calibration.error(norm).value,
@@ -205,7 +205,8 @@ fn relplot() {
     }
 }
 
-/// So small an error that the bandwidth needs a finer grid: the rows follow the rule in the script.
+/// The error is so small that the bandwidth needs a finer grid. The rows follow the rule in the
+/// script.
 #[test]
 fn relplot_of_fine_grids() {
     let recorded = &document()["relplot_fine"];
@@ -250,7 +251,7 @@ fn kernel_errors() {
     }
 }
 
-/// Rows of one confidence: in a calibrated model their accuracy is binomial.
+/// Rows with one confidence: in a calibrated model their accuracy is binomial.
 #[test]
 fn consistency_band_of_one_confidence_is_binomial() {
     for recorded in document()["binomial"].as_array().unwrap() {
@@ -265,7 +266,7 @@ fn consistency_band_of_one_confidence_is_binomial() {
             .unwrap();
         let found: Vec<_> = band.accuracies.iter().flatten().collect();
         assert_eq!((found.len(), band.reliability.n), (1, n as u64));
-        // A quantile may fall on the step next to the true one.
+        // A quantile may be one step from the true one.
         let step = 1.001 / n as f64;
         assert!((found[0].low - number("low")).abs() < step, "{:?}, expected {recorded}", found[0]);
         assert!(

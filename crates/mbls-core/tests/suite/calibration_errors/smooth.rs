@@ -1,4 +1,4 @@
-//! Smooth ECE against its definition, evaluated slowly.
+//! Compares smooth ECE with a slow evaluation of its definition.
 
 use mbls_core::metric::{Metric, SmoothConvention, SortedTopLabels, TopLabelSamples, TopLabels};
 
@@ -14,8 +14,8 @@ fn rows(groups: Groups) -> SortedTopLabels {
     samples.value().unwrap()
 }
 
-/// The integrals of the definition at a bandwidth, by midpoints; every image of every Gaussian that
-/// reaches [0, 1].
+/// Computes the integrals of the definition at a bandwidth by the midpoint rule, with every mirror
+/// image of every Gaussian that reaches [0, 1].
 fn error_at(groups: Groups, bandwidth: f64) -> f64 {
     const POINTS: u32 = 2000;
     let gauss = |x: f64| (-x * x / (2.0 * bandwidth * bandwidth)).exp();
@@ -37,7 +37,7 @@ fn error_at(groups: Groups, bandwidth: f64) -> f64 {
     residual / density
 }
 
-/// The bandwidth that the error equals.
+/// Finds the bandwidth that equals the error.
 fn definition(groups: Groups) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..30 {
@@ -52,7 +52,7 @@ fn smooth_ece_is_right_for_every_error() {
     let mixed: Vec<(f64, bool, usize)> =
         (0..34).map(|i| (0.5 + 0.5 * f64::from(i) / 33.0, i * 7 % 10 < 4, 8)).collect();
     let cases: [(&str, Groups); 8] = [
-        // The package relplot says 0.8638.
+        // The package relplot returns 0.8638.
         ("two ends that are wrong", &[(0.05, true, 2000), (0.95, false, 2000)]),
         ("272 rows", &mixed),
         ("all wrong at 1", &[(1.0, false, 10)]),

@@ -1,4 +1,4 @@
-//! The states: order, batches, shards, merging, saving, and input that must be refused.
+//! Tests of the states: order, batches, shards, merging, saving, and invalid input.
 
 use super::{BINNINGS, TARGETS, predictions, rows};
 use mbls_core::metric::{
@@ -16,7 +16,7 @@ fn reloaded<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(metri
     restored
 }
 
-/// Every state of a kind, by every way of adding the batches, gives the same value.
+/// Checks that every way of adding the batches leads to the same value.
 fn same_by_every_way<M>(
     empty: &M,
     whole: &Predictions,
@@ -36,7 +36,7 @@ where
     }
     prop_assert_eq!(one_by_one.value(), at_once.value());
     prop_assert_eq!(&one_by_one, &at_once);
-    // Shards of their own, saved and merged from the last to the first into an empty one.
+    // Separate shards, saved and merged from last to first into an empty one.
     let mut merged = empty.clone();
     for batch in batches.iter().rev() {
         let mut shard = empty.clone();
@@ -72,7 +72,7 @@ proptest! {
         }
     }
 
-    /// Confidence and correctness alone give what predictions give.
+    /// Confidence and correctness alone lead to the same results as predictions.
     #[test]
     fn top_labels_are_enough(rows in rows(), bins in 1usize..30) {
         let input = predictions(&rows);
@@ -99,14 +99,14 @@ proptest! {
 }
 
 #[test]
-fn nothing_has_no_value() {
+fn no_rows_have_no_value() {
     let none = Predictions::from_probs::<f64>(&[], 3, &[0u32; 0]).unwrap();
     for (target, binning) in TARGETS.iter().flat_map(|t| BINNINGS.map(|b| (*t, b))) {
         let mut metric = CalibrationBins::new(target, binning, 15).unwrap();
         metric.update(&none).unwrap();
         assert_eq!((metric.n(), metric.value()), (0, None));
         reloaded(&metric);
-        // The number of classes is not settled by no rows.
+        // A batch without rows does not determine the number of classes.
         metric.update(&Predictions::from_probs(&[0.5, 0.5], 2, &[1]).unwrap()).unwrap();
         assert_eq!(metric.value().unwrap().n, 1);
     }
@@ -181,7 +181,7 @@ fn input_that_is_refused() {
     }
 }
 
-/// A failed update or merge leaves the state as it was.
+/// A failed update or merge leaves the state unchanged.
 #[test]
 fn errors_leave_the_state() {
     let two = Predictions::from_probs(&[0.25, 0.75], 2, &[0]).unwrap();
@@ -219,7 +219,7 @@ fn errors_leave_the_state() {
     assert!(message.unwrap_err().to_string().ends_with("binning is EqualWidth and EqualMass"));
 }
 
-/// As many rows as a saved state may claim: no more are taken, and none in part.
+/// A state with the maximum number of rows accepts no more rows, and no part of a batch.
 #[test]
 fn full_states_take_no_more() {
     let count = 1u64 << 47;
@@ -252,7 +252,7 @@ fn full_states_take_no_more() {
     assert_eq!(bins, before);
 }
 
-/// States that no rows lead to, as a damaged or hostile file may hold.
+/// States that no rows produce, as in a damaged or malicious file.
 #[test]
 fn saved_states_that_contradict_themselves_are_refused() {
     let refused = |target: &str, bins: usize, n: u64, curves: &str, expected: &str| {

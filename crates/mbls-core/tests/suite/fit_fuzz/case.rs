@@ -20,7 +20,7 @@ impl fmt::Display for Fit {
             (false, true) => "intercept penalty",
         };
         match self.0 {
-            CalibratorSpec::Vector {} => write!(f, "vector"),
+            CalibratorSpec::Vector => write!(f, "vector"),
             CalibratorSpec::Matrix { odir } => write!(f, "matrix, {}", with(odir)),
             CalibratorSpec::Dirichlet { odir } => write!(f, "Dirichlet, {}", with(odir)),
             CalibratorSpec::Platt { reduction, targets } => {
@@ -114,7 +114,7 @@ fn spec(rng: &mut ChaCha8Rng) -> CalibratorSpec {
         0 | 1 => CalibratorSpec::Platt { reduction, targets: PlattTargets::Smoothed },
         2 | 3 => CalibratorSpec::Platt { reduction, targets: PlattTargets::Labels },
         4..=6 => CalibratorSpec::Beta { reduction },
-        7 | 8 => CalibratorSpec::Vector {},
+        7 | 8 => CalibratorSpec::Vector,
         9 => CalibratorSpec::Matrix { odir },
         _ => CalibratorSpec::Dirichlet { odir },
     }
@@ -130,8 +130,8 @@ fn size(rng: &mut ChaCha8Rng, spec: &CalibratorSpec) -> (usize, usize) {
                 _ => one_of(rng, &[(50_000.0, 3), (5_000.0, 10), (500.0, 200)]),
             }
         }
-        CalibratorSpec::Vector {} if rng.random_bool(0.03) => (400.0, 200),
-        CalibratorSpec::Vector {} => one_of(rng, &[(20_000.0, 3), (3_000.0, 10), (1_500.0, 40)]),
+        CalibratorSpec::Vector if rng.random_bool(0.03) => (400.0, 200),
+        CalibratorSpec::Vector => one_of(rng, &[(20_000.0, 3), (3_000.0, 10), (1_500.0, 40)]),
         CalibratorSpec::Matrix { odir } | CalibratorSpec::Dirichlet { odir }
             if odir.off_diagonal == 0.0 =>
         {
@@ -160,8 +160,7 @@ impl Case {
         let rng = &mut rng;
         let spec = spec(rng);
         let (n, classes) = size(rng, &spec);
-        let takes_probs =
-            !matches!(spec, CalibratorSpec::Vector {} | CalibratorSpec::Matrix { .. });
+        let takes_probs = !matches!(spec, CalibratorSpec::Vector | CalibratorSpec::Matrix { .. });
         let sharpness = one_of(rng, &[0.0, 0.3, 1.0, 1.0, 2.0, 5.0]);
         let scale = if rng.random_bool(0.4) {
             one_of(rng, &[1.0, 2.5])

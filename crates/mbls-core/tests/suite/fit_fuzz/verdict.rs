@@ -220,7 +220,7 @@ pub(crate) fn judge(case: &Case) -> Verdict {
             };
             of_maps(&maps, |map| no_optimum(map, true), found.map(distances))
         }
-        CalibratorSpec::Vector {} => linear(case, &case.values, true, Odir::NONE, found),
+        CalibratorSpec::Vector => linear(case, &case.values, true, Odir::NONE, found),
         CalibratorSpec::Matrix { odir } => linear(case, &case.values, false, odir, found),
         CalibratorSpec::Dirichlet { odir } => linear(case, &case.log_probs(), false, odir, found),
         other => panic!("{other:?} has no optimum to reach"),

@@ -1,9 +1,9 @@
-//! Top-k and balanced accuracy, the statistics of logits and probabilities against the golden
-//! values of the published PyTorch code.
+//! Compares top-k accuracy, balanced accuracy and the statistics of logits and probabilities with
+//! the golden values of the published PyTorch code.
 //!
-//! The published code scores by an f32 softmax and lets the higher class go first among equals in
-//! its top k, the lower one in its predictions. Top-k values are therefore compared on classes in
-//! reverse order, where ours is the same rule.
+//! The published code ranks by an f32 softmax. Among ties, its top-k puts the higher class first,
+//! its predictions the lower class. Top-k values are therefore compared on classes in reverse
+//! order, for which both rules agree.
 
 use mbls_core::metric::{
     BalancedAccuracy, LogitRows, LogitStatistics, Metric, Predictions, ProbabilityStatistics,
@@ -21,7 +21,7 @@ struct Case {
     classes: usize,
 }
 
-/// The cases for which an evaluator gave values: scikit-learn refuses labels that do not cover the
+/// Returns the cases with values of an evaluator: scikit-learn rejects labels that do not cover all
 /// classes.
 fn cases(evaluator: &str) -> Vec<Case> {
     let (json, tensors) = (golden::json("metrics.json"), golden::tensors("metrics.safetensors"));
@@ -57,8 +57,8 @@ impl Case {
         Predictions::from_probs(&probs, self.classes, &labels).unwrap().into_owned()
     }
 
-    /// The share of rows in which another score is equal to the label's, or so close that an f32
-    /// softmax may order them in another way.
+    /// Returns the fraction of rows in which another score is equal to the label's, or so close
+    /// that an f32 softmax may order them differently.
     fn share(&self, meets: impl Fn(f32, f32) -> bool) -> f64 {
         let of_row = |(row, &label): (&[f32], &u32)| {
             let mine = row[label as usize];
@@ -149,8 +149,8 @@ fn statistics_of_probabilities() {
         close(&case, "max_prob", report.confidence);
         close(&case, "kl_div", report.kl_from_uniform);
         close(&case, "l1_div", report.l1_from_uniform);
-        // Probabilities sum to 1, so that their mean says nothing about the model: no part of the
-        // report.
+        // Probabilities sum to 1, so their mean carries no information about the model and is not
+        // part of the report.
         close(&case, "mean_prob", 1.0 / case.classes as f64);
     }
 }

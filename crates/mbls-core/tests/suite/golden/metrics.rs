@@ -1,9 +1,9 @@
-//! The metrics against the golden values of the published PyTorch code.
+//! Compares the metrics with the golden values of the published PyTorch code.
 //!
-//! Every case of the file is compared, by its recorded properties: in a case marked `knife_edge` a
-//! confidence sits on a bin edge or confidences tie, so that its values hinge on the last bit of an
-//! f32 softmax; there the stored f32 probabilities are the input and the f32 values the
-//! expectation. All others start from the logits.
+//! Every case of the file is compared, according to its recorded properties. In a case marked
+//! `knife_edge` a confidence is on a bin edge or confidences tie, so its values depend on the last
+//! bit of an f32 softmax: the input is the stored f32 probabilities, and the expected values are
+//! those in f32. All other cases start from the logits.
 
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationNorm,
@@ -28,7 +28,7 @@ struct Case {
 }
 
 impl Case {
-    /// What calibration is measured on.
+    /// Returns the input of the calibration metrics.
     fn input(&self) -> Predictions<'_> {
         if self.knife_edge {
             let probs = self
@@ -41,7 +41,7 @@ impl Case {
         }
     }
 
-    /// The settings and values recorded under `prefix`, by number of bins.
+    /// Iterates over the settings and values recorded under `prefix`, by number of bins.
     fn by_bins<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (usize, &'a Value)> {
         let entries = self.values.as_object().unwrap().iter();
         entries
@@ -100,7 +100,7 @@ fn bin_edges() {
     assert!(!recorded.is_empty());
     let input = Predictions::from_logits(&[0.0, 0.0], 2, &[0]).unwrap();
     for (bins, edges) in recorded {
-        // Through f32, as the JSON parser may miss the last bit of an f64.
+        // Through f32, because the JSON parser may be off by the last bit of an f64.
         let edge = |value: &Value| f64::from(value.as_f64().unwrap() as f32);
         let expected: Vec<f64> = edges.as_array().unwrap().iter().map(edge).collect();
         let found = reliability(bins.parse().unwrap(), &input).bins;
@@ -145,7 +145,7 @@ fn accuracy() {
             1e-12,
         );
 
-        // The batch size at which the file splits the rows, and the accuracy of each batch.
+        // The batch size by which the file splits the rows, and the accuracy of each batch.
         let size = case.values["batch_split_at"].as_u64().unwrap() as usize;
         let batches = case.logits.chunks(size * case.classes).zip(case.labels.chunks(size));
         let expected = case.values["batch_acc"].as_array().unwrap();
@@ -165,7 +165,8 @@ fn accuracy() {
 #[test]
 fn negative_log_likelihood() {
     for case in cases() {
-        // No edge is involved: from the logits in every case. Relative where the value is large.
+        // No edge is involved, so every case starts from the logits. The tolerance is relative if
+        // the value is large.
         let input = Predictions::from_logits(&case.logits, case.classes, &case.labels).unwrap();
         let expected = case.values["nll_f64"].as_f64().unwrap();
         let tolerance = TOLERANCE * expected.max(1.0);
@@ -181,16 +182,16 @@ fn calibration_errors() {
         for (bins, recorded) in case.by_bins("bins") {
             let number = |key: &str| recorded[key].as_f64().unwrap();
             let what = |metric: &str| format!("{metric} of {bins} bins");
-            // f32 for stored f32 probabilities; else the run in f64 shows the same without its
+            // f32 for stored f32 probabilities; otherwise the f64 run has the same value without
             // rounding.
             let ece = number(if case.knife_edge { "ece" } else { "ece_f64" });
             case.check(&what("ECE"), reliability(bins, &input).ece(), ece, TOLERANCE);
             let adaptive = AdaptiveEce::new(bins, AdaptiveConvention::Reference).unwrap();
             let aece = number(if case.knife_edge { "aece" } else { "aece_f64" });
             case.check(&what("adaptive ECE"), value(adaptive, &input), aece, TOLERANCE);
-            // The published code drops probabilities that are 0 in f32; in f64 fewer of them are,
-            // which moves values where the softmax saturates. The convention rounds to
-            // f32 for that reason and is compared with f32.
+            // The published code drops probabilities that are 0 in f32. Fewer of them are 0 in f64,
+            // which changes values if the softmax saturates. The convention therefore rounds to
+            // f32, and is compared with f32.
             let classwise = ClasswiseEce::new(bins, ClasswiseConvention::Reference).unwrap();
             case.check(&what("classwise ECE"), value(classwise, &input), number("cece"), TOLERANCE);
             compared += 1;
@@ -199,8 +200,8 @@ fn calibration_errors() {
     }
 }
 
-/// The default conventions differ from the published code only in what it leaves out: where it
-/// leaves out nothing that counts, the values must be the recorded ones.
+/// The default conventions differ from the published code only in what it excludes. If it excludes
+/// nothing relevant, the values must be the recorded ones.
 #[test]
 fn default_classwise_convention_where_nothing_drops_out() {
     let mut compared = 0;
@@ -231,7 +232,7 @@ fn calibration_errors_of_bins_by_rounding_up() {
         for (bins, recorded) in case.by_bins("np_bins") {
             let metric =
                 CalibrationBins::new(Target::TopLabel, Binning::EqualWidthCeil, bins).unwrap();
-            // Only a confidence of exactly 0 is an error there, and no case has one.
+            // The functions fail only for a confidence of exactly 0, which no case has.
             let calibration = value(metric, &case.input());
             for (key, norm) in [
                 ("expected_calibration_error", CalibrationNorm::L1),
@@ -254,7 +255,7 @@ fn calibration_errors_of_bins_by_rounding_up() {
     }
 }
 
-/// The metrics of all in one object, recorded for a number of bins in the key.
+/// All metrics in one object, recorded for the number of bins in the key.
 #[test]
 fn calibration_evaluator() {
     for case in cases() {
@@ -266,8 +267,8 @@ fn calibration_evaluator() {
                 ClassificationMetrics::with_conventions(bins, adaptive, classwise).unwrap();
             let report = value(metrics, &case.input());
             let number = |key: &str| recorded[key].as_f64().unwrap();
-            // The reference takes the logarithm of the f32 softmax of the logits, whatever case
-            // this is.
+            // The reference always takes the logarithm of the f32 softmax of the logits, whatever
+            // the case.
             let logits =
                 Predictions::from_logits(&case.logits, case.classes, &case.labels).unwrap();
             let nll = value(NegativeLogLikelihood::new(), &logits);

@@ -1,14 +1,13 @@
-//! The detection of rows outside of the distribution against the golden values of the published
-//! PyTorch code.
+//! Compares OOD detection with the golden values of the published PyTorch code.
 //!
 //! The published code ranks by an f32 softmax. Scores that are equal in exact arithmetic, or nearly
-//! so, are ordered by its rounding: each pair of them may move the area by as much as a pair is
-//! worth.
+//! so, are ordered by its rounding errors: each such pair may change the area by the contribution
+//! of one pair.
 
 use mbls_core::metric::{Metric, OodDetection, OodScore, OodScores, UnlabelledRows};
 use mbls_testkit::golden;
 
-/// How far rounding in f32 may move a score.
+/// The maximum change of a score by f32 rounding.
 const ROUNDING: f64 = 2e-6;
 
 #[test]

@@ -1,4 +1,4 @@
-//! The scores and the calibration of segmentations against the golden values of the published
+//! Compares the scores and the calibration of segmentations with the golden values of the published
 //! PyTorch code.
 
 use mbls_core::metric::{
@@ -15,7 +15,7 @@ fn input<'a>(batch: &'a Batch, ignored: &'a [i64]) -> SegmentationBatch<'a> {
     SegmentationBatch::new(&batch.logits, batch.shape, &batch.labels, ignored).unwrap()
 }
 
-/// The sum of what a metric of predictions saw in all batches.
+/// Accumulates a metric of predictions over all batches.
 fn pooled<M: PredictionMetric>(case: &Case, mut metric: M, ignored: &[i64]) -> M {
     for batch in &case.batches {
         for rows in input(batch, ignored).chunks() {
@@ -130,7 +130,7 @@ fn calibration_of_the_pooled_protocol() {
             assert_eq!(with_adaptive.aece, pooled(&case, default, &ignored).value());
             assert_eq!(SegmentationCalibrationReport { aece: None, ..with_adaptive }, report);
 
-            // The values of the file are in the reference conventions.
+            // The values of the file use the reference conventions.
             let adaptive = AdaptiveEce::new(case.bins(), AdaptiveConvention::Reference).unwrap();
             case.check(
                 "adaptive ECE",
@@ -147,7 +147,7 @@ fn calibration_of_the_pooled_protocol() {
     }
 }
 
-/// Label maps that the published code fails on: with fewer than two pixels that count.
+/// Label maps on which the published code fails: fewer than two pixels are included.
 #[test]
 fn almost_no_pixels() {
     let (json, tensors) = (golden::json("seg.json"), golden::tensors("seg.safetensors"));
@@ -195,7 +195,7 @@ fn almost_no_pixels() {
                     "{map}"
                 );
             }
-            _ => panic!("{map} has {} pixels that count", foreground.len()),
+            _ => panic!("{map} has {} included pixels", foreground.len()),
         }
     }
 }
@@ -227,7 +227,7 @@ fn statistics_of_logits() {
         case.check("largest distance", report.max_distance, &expected["max_diffs"]);
         case.check("gap", report.top_two_gap, &expected["margin"]);
         for (key, tail) in tails {
-            // Published code means all rows where the share of them is less than one row.
+            // Published code averages over all rows if the share is less than one row.
             let all = (report.n as f64 * tail.share()) < 1.0;
             let found = if all { report.max_distance } else { tail.value().unwrap() };
             case.check(key, found, &expected[key]);

@@ -1,5 +1,5 @@
-//! Every type of scores and labels, labels that do not count, probabilities of class 1, and rows
-//! without labels.
+//! Every type of scores and labels, ignored labels, probabilities of class 1, and rows without
+//! labels.
 
 use half::{bf16, f16};
 use mbls_core::Error;
@@ -10,7 +10,7 @@ use mbls_core::metric::{
     SegmentationProtocol, TopLabels, UnlabelledRows, measure, measure_logits, measure_probs,
 };
 
-/// Logits that every type holds exactly, of `rows` rows.
+/// Returns `rows` rows of logits that every type represents exactly.
 fn logits(rows: usize, classes: usize) -> Vec<f32> {
     (0..rows * classes).map(|i| (i * 7919 % 101) as f32 / 8.0).collect()
 }
@@ -19,7 +19,7 @@ fn labels(rows: usize, classes: usize) -> Vec<u32> {
     (0..rows).map(|row| (row * 31 % classes) as u32).collect()
 }
 
-/// The same numbers in another type.
+/// Converts the numbers to another type.
 fn of<T>(values: &[f32], from: fn(f32) -> T) -> Vec<T> {
     values.iter().map(|&value| from(value)).collect()
 }
@@ -88,7 +88,7 @@ fn numbers_per_row_are_of_every_type() {
 fn rows_of_ignored_labels_may_hold_anything() {
     let (rows, classes) = (50_000, 3);
     let (mut logits, labels) = (logits(rows, classes), labels(rows, classes));
-    // Every third row does not count: blocks of rows begin and end with such rows.
+    // Every third row is ignored, so blocks begin and end with ignored rows.
     let padded: Vec<i64> = labels
         .iter()
         .enumerate()
@@ -113,7 +113,7 @@ fn rows_of_ignored_labels_may_hold_anything() {
     let cold = measure(&metrics, described.at_temperature(0.5)).unwrap();
     assert!(cold.value().unwrap().nll > expected.value().unwrap().nll);
 
-    // Errors have the places that rows have among all.
+    // Errors have row indices that include ignored rows.
     let mut wrong = logits.clone();
     wrong[40_000 * classes + 1] = f32::NAN;
     let error =
@@ -146,7 +146,7 @@ fn probabilities_of_class_1_are_rows_of_two_classes() {
     );
 
     let found = Predictions::from_binary(&[1.0 + 1e-8, -1e-8, 0.5], &[1, 0, 1]);
-    assert!(matches!(found, Err(Error::Value { row: 0, class: 1, .. })), "not that far in f64");
+    assert!(matches!(found, Err(Error::Value { row: 0, class: 1, .. })), "f64 rounds less");
     let found =
         Predictions::from_binary_in(&[1.0 + 1e-8, -1e-8, 0.5], &[1, 0, 1], Precision::F32).unwrap();
     assert_eq!(
@@ -188,7 +188,8 @@ fn same_without_labels<T: ScoreType>(scores: &[T], classes: usize, labels: &[u32
 
 #[test]
 fn rows_without_labels_have_the_same_bits() {
-    // Rows of few classes and of many are read differently; the last group of rows is not full.
+    // Rows of few and of many classes are processed differently; the last group of rows is not
+    // full.
     for classes in [2, 7, 8, 21, 64, 65, 200] {
         let (logits, labels) = (logits(19, classes), labels(19, classes));
         same_without_labels(&logits, classes, &labels);

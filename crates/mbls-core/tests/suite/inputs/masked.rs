@@ -1,5 +1,5 @@
-//! Logits of minus infinity are classes of probability 0; finite logits have a finite likelihood,
-//! however large.
+//! Logits of minus infinity are classes of probability 0. Finite logits have a finite likelihood,
+//! however large they are.
 
 use super::{assert_close, f32s, fixture, labels_of, numbers_of};
 use mbls_core::calibration::{
@@ -13,7 +13,7 @@ use mbls_core::metric::{
 
 const MASKED: f32 = f32::NEG_INFINITY;
 
-/// Against SciPy, PyTorch and scikit-learn.
+/// Compares with SciPy, PyTorch and scikit-learn.
 #[test]
 fn masked_classes_have_the_probability_zero() {
     let document = fixture();
@@ -67,7 +67,7 @@ fn masked_classes_have_the_probability_zero() {
 }
 
 #[test]
-fn what_no_softmax_has_stays_an_error() {
+fn logits_without_a_softmax_are_errors() {
     fn errors<T: ScoreType>(logits: &[T]) -> [String; 3] {
         [
             Predictions::from_logits(logits, 2, &[0]).map(|_| ()),
@@ -88,10 +88,10 @@ fn what_no_softmax_has_stays_an_error() {
         );
         assert_eq!(LogitRows::new(&wrong, 2).unwrap_err().to_string(), expected);
     }
-    let expected = "logit -inf at row 0, class 0: expected a finite number in some class: all of the row are masked";
+    let expected = "logit -inf at row 0, class 0: expected a finite number in some class, but all classes of the row are masked";
     assert!(errors(&[MASKED; 2]).iter().all(|error| error == expected));
     assert_eq!(LogitRows::new(&[MASKED; 2], 2).unwrap_err().to_string(), expected);
-    // Of pixels too, where they count.
+    // Also for pixels, unless they are ignored.
     let logits = [0.0, MASKED, 1.0, MASKED];
     let batch =
         |ignored: &'static [i64]| SegmentationBatch::new(&logits, [1, 2, 1, 2], &[1, 0], ignored);
@@ -100,9 +100,9 @@ fn what_no_softmax_has_stays_an_error() {
     assert!(SegmentationBatch::new(&[0.0, MASKED, 1.0, 2.0], [1, 2, 1, 2], &[1, 1], &[]).is_ok());
 }
 
-/// Distances are those of the classes that are left.
+/// Distances are between the unmasked classes.
 #[test]
-fn statistics_of_logits_know_no_masked_class() {
+fn statistics_of_logits_exclude_masked_classes() {
     let mut masked = LogitStatistics::new(2.5).unwrap();
     masked
         .update(LogitRows::new(&[3.0, MASKED, 2.0, 0.0, MASKED, MASKED, 7.0, MASKED], 4).unwrap())
@@ -130,7 +130,7 @@ fn statistics_of_logits_know_no_masked_class() {
     assert_eq!(tail.value(), Some(1.0));
 }
 
-/// The temperature is that of the rows that have a likelihood; the others are counted.
+/// The temperature is fitted to the rows with a finite likelihood; the others are counted.
 #[test]
 fn temperature_of_masked_classes() {
     let document = fixture();
@@ -148,14 +148,14 @@ fn temperature_of_masked_classes() {
     assert_eq!(error, "temperature scaling: the label of each of the 1 rows is a masked class");
 }
 
-/// Cosines, as of CLIP or ArcFace, want a temperature of a few thousandths.
+/// Cosines, such as the logits of CLIP or ArcFace, need a temperature of a few thousandths.
 #[test]
 fn temperature_of_cosines() {
     let document = fixture();
     let case = &document["cosine"];
     let (logits, labels) = (f32s(&case["logits"]), labels_of(&case["labels"]));
     let expected = case["temperature"].as_f64().unwrap();
-    assert!(expected < 0.01, "below the bound of old");
+    assert!(expected < 0.01, "below the previous bound");
     let fitted = TemperatureScaling::fit_logits(&logits, 20, &labels).unwrap();
     assert_eq!(fitted.bound(), None);
     assert!((fitted.temperature() / expected - 1.0).abs() < 1e-6, "{fitted:?}, SciPy {expected}");
@@ -168,7 +168,7 @@ fn temperature_of_cosines() {
     );
 }
 
-/// Calibrators of probabilities take masked classes, linear maps of logits name them.
+/// Calibrators of probabilities accept masked classes; linear maps of logits name them in an error.
 #[test]
 fn calibrators_of_masked_classes() {
     let logits: Vec<f32> =
@@ -176,7 +176,7 @@ fn calibrators_of_masked_classes() {
     let labels: Vec<u32> = (0..40).map(|i| i * 5 % 3).collect();
     let scores = Scores::from_logits(&logits, 3).unwrap();
     for spec in [
-        CalibratorSpec::Temperature {},
+        CalibratorSpec::Temperature,
         CalibratorSpec::Isotonic { reduction: MulticlassReduction::OneVsRest },
     ] {
         let predictions =
@@ -188,7 +188,7 @@ fn calibrators_of_masked_classes() {
     }
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
     for spec in [
-        CalibratorSpec::Vector {},
+        CalibratorSpec::Vector,
         CalibratorSpec::Matrix { odir },
         CalibratorSpec::Dirichlet { odir },
     ] {
@@ -215,7 +215,7 @@ fn finite_logits_have_a_finite_likelihood() {
         .value()
         .unwrap();
     assert_eq!((report.infinite_nll_rows, report.nll), (0, mean));
-    // At a temperature of their size they are ordinary.
+    // At a temperature of the same magnitude they are ordinary.
     let scaled = Predictions::from_logits_at(&huge[..2], 2, &[1], 1e308).unwrap();
     let expected = -2.0 - (-2f64).exp().ln_1p();
     assert!(
@@ -224,11 +224,11 @@ fn finite_logits_have_a_finite_likelihood() {
         scaled.log_prob_of_label(0)
     );
     assert!((scaled.probs(0)[1] - expected.exp()).abs() < 1e-15);
-    // A small temperature does no more harm than large logits.
+    // A small temperature has the same effect as large logits.
     let sharp = Predictions::from_logits_at(&[1e10f32, 0.0], 2, &[1], 1e-300).unwrap();
     assert_eq!(sharp.log_prob_of_label(0), -f64::MAX);
 
-    // What fixed point does not hold is added as exactly, in any order.
+    // Values too large for fixed point are also added exactly, in any order.
     let logits: Vec<f64> =
         (0..400).map(|i| f64::from(i % 20 - 10) * 10f64.powi(i * 7 % 40)).collect();
     let labels = vec![0; 200];

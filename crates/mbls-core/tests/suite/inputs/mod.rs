@@ -1,5 +1,5 @@
-//! Scores as files really have them: half precision, values that rounding has moved, masked
-//! classes, extremes, and numbers that JSON cannot hold. `fixtures/inputs/generate.py` has the
+//! Scores as found in real files: half precision, values changed by rounding, masked classes,
+//! extremes, and numbers that JSON cannot represent. `fixtures/inputs/generate.py` computes the
 //! values of PyTorch, SciPy and scikit-learn.
 
 mod labelled;
@@ -14,7 +14,7 @@ fn fixture() -> Value {
     golden::fixture("inputs/values.json")
 }
 
-/// The numbers of a nested list, with infinities as texts.
+/// Reads the numbers of a nested list, with infinities as strings.
 fn numbers_of(value: &Value) -> Vec<f64> {
     match value {
         Value::Array(items) => items.iter().flat_map(numbers_of).collect(),

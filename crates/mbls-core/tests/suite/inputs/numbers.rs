@@ -1,4 +1,4 @@
-//! Everything that is saved is read back, infinities too.
+//! Everything that is saved can be read, including infinities.
 
 use mbls_core::bootstrap::{Interval, PairedDifference};
 use mbls_core::metric::{
@@ -47,7 +47,7 @@ fn the_other_reports_come_back() {
         assert_eq!((report.nll, report.infinite_nll_rows), (f64::INFINITY, 1));
         comes_back(&report);
     }
-    // A bin that says 1 and is contradicted.
+    // A bin that predicts 1 and is contradicted.
     let mut bins = ReliabilityBins::new(2).unwrap();
     bins.update(&Predictions::from_probs(&[1.0, 0.0], 2, &[1]).unwrap()).unwrap();
     let loss: LogLossDecomposition = Reliability::log_loss_decomposition(&bins.value().unwrap());
@@ -58,7 +58,7 @@ fn the_other_reports_come_back() {
     comes_back(&PairedDifference {
         observed: f64::INFINITY,
         interval,
-        share_not_positive: 0.5,
+        fraction_not_positive: 0.5,
         resamples: 10,
         n: 3,
     });
@@ -89,7 +89,7 @@ fn collections_of_numbers_come_back() {
     assert_eq!(text, expected);
     comes_back(&All { option: None, ..all });
     assert!(serde_json::from_str::<All>(r#"{"option":1,"list":["1.5"],"by_name":{}}"#).is_err());
-    // What may be undefined is null.
+    // Undefined values are null.
     #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
     struct Undefined {
         #[serde(with = "mbls_core::number::option::list")]
@@ -103,7 +103,7 @@ fn collections_of_numbers_come_back() {
     for (from, to) in [("[1.0", "[\"NaN\""), ("\"-inf\"", "\"much\"")] {
         assert!(serde_json::from_str::<Undefined>(&text.replace(from, to)).is_err(), "{to}");
     }
-    // Whole numbers are numbers.
+    // Integers are valid numbers.
     let read: All = serde_json::from_str(r#"{"option":-1,"list":[2],"by_name":{}}"#).unwrap();
     assert_eq!((read.option, read.list), (Some(-1.0), vec![2.0]));
 }

@@ -1,4 +1,4 @@
-//! Probabilities whose rows sum to 1 within what their type allows.
+//! Probabilities whose rows sum to 1 to within the precision of their type.
 
 use super::{fixture, numbers_of};
 use half::{bf16, f16};
@@ -8,8 +8,8 @@ use mbls_core::metric::{
     measure_probs, measure_probs_in,
 };
 
-/// PyTorch's softmax in half precision, the rows furthest from 1: as they are, and widened with the
-/// precision declared.
+/// The rows of PyTorch's softmax in half precision that are furthest from 1, unchanged and widened
+/// with the precision declared.
 #[test]
 fn probabilities_of_half_precision_are_taken() {
     let document = fixture();
@@ -42,7 +42,8 @@ fn probabilities_of_half_precision_are_taken() {
     assert!(refused_before >= 5, "{refused_before} of the rows were refused by 1e-3");
 }
 
-/// The worst that rounding to a type does: every entry up, by half a unit in the last place.
+/// The worst case of rounding to a type: every entry is rounded up by half a unit in the last
+/// place.
 #[test]
 fn the_tolerance_follows_from_type_and_classes() {
     for (precision, unit) in
@@ -58,7 +59,8 @@ fn the_tolerance_follows_from_type_and_classes() {
             );
         }
     }
-    // Rows of f64 and f32 as ever, but for so many classes that f32 itself is further off.
+    // The tolerance of f64 and f32 is unchanged, except with so many classes that the error of f32
+    // is larger.
     for precision in [Precision::F64, Precision::F32] {
         assert_eq!(precision.sum_tolerance(1000), 1e-3);
     }
@@ -68,7 +70,7 @@ fn the_tolerance_follows_from_type_and_classes() {
     assert_eq!(error, "the probabilities of row 0 sum to 1.0013: expected 1");
     assert!(Scores::from_probs(&row, 2).is_err());
     assert!(Predictions::from_probs_in(&row, 2, &[0], Precision::F16).is_ok());
-    // Not everything is rounding.
+    // Rounding does not explain every deviation.
     assert!(Predictions::from_probs_in(&[0.5, 0.55], 2, &[0], Precision::Bf16).is_err());
     assert!(
         Predictions::from_probs(&[bf16::from_f32(0.5), bf16::from_f32(0.75)], 2, &[0]).is_err()
@@ -95,7 +97,7 @@ fn values_that_rounding_moved_out_are_clipped_and_counted() {
     let text = serde_json::to_string(&report).unwrap();
     assert!(text.contains(r#""clipped_probabilities":3"#), "{text}");
 
-    // The state knows them, and merges them.
+    // The state includes the count and merges it.
     let mut metrics = ClassificationMetrics::new(15).unwrap();
     metrics.update(&predictions).unwrap();
     let saved = serde_json::to_string(&metrics).unwrap();
@@ -104,7 +106,7 @@ fn values_that_rounding_moved_out_are_clipped_and_counted() {
     read.merge(metrics).unwrap();
     assert_eq!(read.value().unwrap().clipped_probabilities, 6);
 
-    // The same values in f32, as a row of f64 that is widened: more than f64 rounds by.
+    // The same values in f32, widened to f64: the deviation exceeds the rounding error of f64.
     let widened = [f64::from(1.0f32 + f32::EPSILON), 0.0];
     assert!(Predictions::from_probs(&widened, 2, &[0]).is_err());
     assert_eq!(Predictions::from_probs_in(&widened, 2, &[0], Precision::F32).unwrap().clipped(), 1);
@@ -135,7 +137,7 @@ fn confidences_are_clipped_too() {
     assert_eq!((declared.clipped(), declared.confidence(0)), (1, 1.0));
 }
 
-/// Logits in half precision are what they are as f32.
+/// Logits in half precision have the same results as in f32.
 #[test]
 fn logits_of_half_precision_are_taken() {
     let logits: Vec<f32> = (0..60).map(|i| ((i * 37 % 23) as f32 - 11.0) / 4.0).collect();

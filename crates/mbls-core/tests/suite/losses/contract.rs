@@ -269,7 +269,8 @@ fn margins_of_rules_are_read_and_written() {
         let json = serde_json::to_string(&spec).expect("a specification can be written");
         assert_eq!(json, format!(r#"{{"kind":"margin","margin":{table},"alpha":0.1}}"#));
         assert_eq!(serde_json::from_str::<LossSpec>(&json).expect("and read"), spec);
-        assert_eq!(spec.to_string(), words);
+        assert_eq!(spec.settings(), words);
+        assert_eq!(spec.to_string(), format!("MbLS ({words})"));
     }
     for (written, part) in [
         (r#""automatic""#, "automatic"),
@@ -348,16 +349,20 @@ fn specifications_are_read_as_written() {
         expected
     );
     let settings = "m = 6, α = 0.1, from the label, detached, Huber δ = 2, sum over classes, α × 1.5 per 10 epochs up to 0.5";
-    assert_eq!(expected.to_string(), settings);
+    assert_eq!(expected.settings(), settings);
     // Omitted settings are not written either.
     let json =
         serde_json::to_string(&LossSpec::margin(6.0, 0.1)).expect("a specification can be written");
     assert_eq!(json, r#"{"kind":"margin","margin":6.0,"alpha":0.1}"#);
     for (written, expected) in [
-        (r#"{"kind": "acls", "margin": 10, "alpha": 0.1}"#, "m = 10, α = 0.1, λ₊ = 1, λ₋ = 0.1"),
-        (r#"{"kind": "class-adaptive", "margin": 10}"#, "m = 10, PHR"),
-        (r#"{"kind": "neighbour-penalty", "alpha": 0.1}"#, "α = 0.1, L1"),
-        (r#"{"kind": "brier"}"#, ""),
+        (
+            r#"{"kind": "acls", "margin": 10, "alpha": 0.1}"#,
+            "ACLS (m = 10, α = 0.1, λ₊ = 1, λ₋ = 0.1)",
+        ),
+        (r#"{"kind": "class-adaptive", "margin": 10}"#, "CALS-ALM (m = 10, PHR)"),
+        (r#"{"kind": "neighbour-penalty", "alpha": 0.1}"#, "NACL (α = 0.1, L1)"),
+        (r#"{"kind": "brier"}"#, "Brier loss"),
+        (r#"{"kind": "cross-entropy"}"#, "cross-entropy"),
     ] {
         let spec =
             serde_json::from_str::<LossSpec>(written).expect("published settings can be left out");

@@ -5,7 +5,7 @@ use mbls_core::metric::{
 use proptest::prelude::*;
 use serde_json::json;
 
-/// Scored rows of one number of classes; scores are whole numbers, so that ties are common.
+/// Scored rows with the same number of classes; scores are integers, so ties are common.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
     pub(crate) classes: usize,
@@ -46,7 +46,7 @@ pub(crate) fn rows(n: usize) -> impl Strategy<Value = Rows> {
 
 pub(crate) type Batches = (usize, Vec<Vec<usize>>);
 
-/// Rows and the batches they come in.
+/// Generates rows and their division into batches.
 pub(crate) fn rows_in_batches() -> impl Strategy<Value = (Rows, Batches)> {
     batches(1usize..60).prop_flat_map(|batches| (rows(batches.0), Just(batches)))
 }
@@ -68,7 +68,7 @@ proptest! {
         let hit = |row: usize| {
             let scores = &rows.logits[row * rows.classes..][..rows.classes];
             let mut order: Vec<usize> = (0..rows.classes).collect();
-            // Stable: of equal scores the lower class stays first.
+            // The sort is stable: among ties the lower class stays first.
             order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
             order.iter().take(k as usize).any(|&class| class as u32 == rows.labels[row])
         };

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 proptest! {
-    /// Each group, and each union of groups, is a metric of its rows alone.
+    /// Each group, and each union of groups, has the value of its rows alone.
     #[test]
     fn groups_are_their_rows((rows, batches) in rows_in_batches(), bins in 1usize..20, groups in 1u32..6) {
         let group = |row: &usize| (*row as u32).wrapping_mul(2_654_435_761) % groups;
@@ -37,7 +37,7 @@ proptest! {
         }
     }
 
-    /// The mean over the classes of the errors of their diagrams is the classwise error.
+    /// The classwise error is the mean over the classes of the errors of their diagrams.
     #[test]
     fn classwise_diagrams_have_the_classwise_error((rows, _) in rows_in_batches(), bins in 1usize..20) {
         let mut classwise = ClasswiseEce::new(bins, ClasswiseConvention::Definition).unwrap();

@@ -45,7 +45,7 @@ proptest! {
             (report.max_distance, mean(&|row| row[0] - row[row.len() - 1])),
             (report.top_two_gap, mean(&|row| row[0] - row[1])),
             (report.norm, mean(&|row| row.iter().map(|logit| logit * logit).sum::<f64>().sqrt())),
-            (report.share_beyond_margin, share_beyond),
+            (report.fraction_beyond_margin, share_beyond),
         ];
         for (found, expected) in expected {
             prop_assert!((found - expected).abs() < 1e-12, "{} instead of {}", found, expected);
@@ -63,7 +63,7 @@ proptest! {
             (found - expected).abs() <= (0.004 * expected).max(1.0 / 1024.0)
         };
         prop_assert_eq!((found.n, found.largest), (all_distances.len() as u64, all_distances[all_distances.len() - 1]));
-        prop_assert!((found.share_beyond_margin.unwrap() - share_beyond).abs() < 1e-12);
+        prop_assert!((found.fraction_beyond_margin.unwrap() - share_beyond).abs() < 1e-12);
         for (quantile, share) in [(found.median, 0.5), (found.quantile_90, 0.9), (found.quantile_99, 0.99)] {
             prop_assert!(near(quantile, &all_distances, share), "{} at {}", quantile, share);
         }
@@ -100,7 +100,7 @@ proptest! {
     }
 }
 
-/// Where probabilities are 0, nothing is undefined.
+/// Probabilities of 0 lead to no undefined values.
 #[test]
 fn one_hot_probabilities() {
     let mut metric = ProbabilityStatistics::new();
@@ -114,7 +114,7 @@ fn one_hot_probabilities() {
     );
 }
 
-/// Of fewer rows than the share needs, the largest one counts.
+/// With fewer rows than the share needs, only the largest distance counts.
 #[test]
 fn a_tail_has_at_least_one_row() {
     let mut tail = LogitDistanceTail::new(0.01).unwrap();
@@ -180,13 +180,15 @@ fn states_that_contradict_themselves_are_refused() {
         state[key] = value;
         refused::<LogitStatistics>("logit-statistics", state)
     };
-    assert!(with("n", json!(0)).contains("sums of no rows"));
+    assert!(with("n", json!(0)).contains("non-zero fields without rows"));
     assert!(with("classes", json!(1)).contains("classes = 1"));
     assert!(
         with("beyond", json!(3)).contains("3 distances beyond the margin in 1 rows of 3 classes")
     );
-    assert!(with("norm", json!("-1")).contains("distances of sums"));
-    assert!(with("gap", json!((4i128 << 60).to_string())).contains("distances of sums"));
+    assert!(with("norm", json!("-1")).contains("distances with impossible sums"));
+    assert!(
+        with("gap", json!((4i128 << 60).to_string())).contains("distances with impossible sums")
+    );
     assert!(with("margin", json!(-1.0)).contains("margin = -1"));
 
     let mut metric = LogitDistances::new(Some(1.5)).unwrap();
@@ -201,7 +203,7 @@ fn states_that_contradict_themselves_are_refused() {
     assert!(with("largest", json!(9.0)).contains("a largest distance of 9"));
     assert!(with("classes", json!(2)).contains("2 distances in 1 rows of 2 classes"));
     assert!(with("of_rows", json!([])).contains("2 distances in 0 rows"));
-    assert!(with("all", json!([])).contains("sums of no distances"));
+    assert!(with("all", json!([])).contains("non-zero fields without distances"));
     assert!(with("margin", json!(null)).contains("1 of 2 distances beyond the margin"));
     assert!(with("margin", json!(-1.0)).contains("margin = -1"));
     for wrong in [
@@ -220,7 +222,7 @@ fn states_that_contradict_themselves_are_refused() {
         )
     };
     assert!(tail(json!([u64::MAX])).contains("expected a finite number"));
-    // The bits of minus zero, and of minus one.
+    // The keys of -0 and of -1.
     assert!(tail(json!([u64::MAX >> 1])).contains("expected a finite number"));
     assert!(tail(json!([!(-1f64).to_bits()])).contains("a distance of -1"));
 

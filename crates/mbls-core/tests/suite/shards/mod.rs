@@ -1,5 +1,5 @@
-//! Metrics whose states merge: the order of the rows, batches, shards, and saving and loading
-//! between them do not change a bit.
+//! Metrics whose states merge: values are bit-identical for any order of the rows, batches and
+//! shards, with saving and loading in between.
 
 mod classification;
 mod grouped;
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 
-/// Rows `0..n` in a shuffled order, cut into batches.
+/// Generates the rows `0..n` in a random order, divided into batches.
 fn batches(n: impl Strategy<Value = usize>) -> impl Strategy<Value = (usize, Vec<Vec<usize>>)> {
     (n, 1usize..20).prop_flat_map(|(n, size)| {
         let order = Just((0..n).collect::<Vec<_>>()).prop_shuffle();
@@ -20,7 +20,7 @@ fn batches(n: impl Strategy<Value = usize>) -> impl Strategy<Value = (usize, Vec
     })
 }
 
-/// A saved and loaded copy, which must be equal.
+/// Returns a saved and loaded copy, which must be equal.
 fn reloaded<M: Serialize + DeserializeOwned + PartialEq + Debug>(metric: &M) -> M {
     let text = serde_json::to_string(metric).unwrap();
     let restored = serde_json::from_str(&text).unwrap();
@@ -29,18 +29,18 @@ fn reloaded<M: Serialize + DeserializeOwned + PartialEq + Debug>(metric: &M) -> 
     restored
 }
 
-/// A value with every bit of its floats.
+/// Returns a value with every bit of its floats.
 fn bits<M: Metric<Value: Debug>>(metric: &M) -> String {
     format!("{:?}", metric.value())
 }
 
-/// Adds rows `0..n` at once, and the batches to shards that are saved, loaded and merged from the
-/// last to the first.
+/// Adds rows `0..n` at once, and adds the batches to shards that are saved, loaded and merged from
+/// last to first.
 fn check<M>(empty: M, (n, batches): &(usize, Vec<Vec<usize>>), add: impl Fn(&mut M, &[usize]))
 where
     M: Metric<Value: Debug> + Serialize + DeserializeOwned + PartialEq + Debug,
 {
-    assert!(empty.value().is_none(), "a value of nothing");
+    assert!(empty.value().is_none(), "a value without rows");
     let mut whole = empty.clone();
     add(&mut whole, &(0..*n).collect::<Vec<_>>());
 
@@ -66,7 +66,7 @@ where
     assert_eq!(bits(&first), bits(&whole));
 }
 
-/// The message of a saved state that is refused.
+/// Returns the error message for an invalid saved state.
 fn refused<M: DeserializeOwned + Debug>(metric: &str, state: serde_json::Value) -> String {
     let text = serde_json::json!({"metric": metric, "version": 1, "state": state}).to_string();
     serde_json::from_str::<M>(&text).expect_err(&text).to_string()

@@ -13,7 +13,7 @@ fn curve(input: &Predictions) -> RiskCoverageCurve {
     metric.value().unwrap().risk_coverage()
 }
 
-/// Scores with many ties, and which side each is on.
+/// Generates scores with many ties, and whether each is in-distribution.
 fn scores() -> impl Strategy<Value = Vec<(f64, bool)>> {
     prop::collection::vec(
         ((-5i8..5).prop_map(|score| f64::from(score) / 3.0), any::<bool>()),
@@ -30,7 +30,8 @@ fn detection(scores: &[(f64, bool)]) -> OodDetection {
     detection
 }
 
-/// Every order of the rows of equal confidence, the most confident first; whether each is wrong.
+/// Returns all orders of tied rows, in descending order of confidence, as whether each row is
+/// incorrect.
 fn orders(rows: Vec<(f64, bool)>) -> Vec<Vec<bool>> {
     if rows.is_empty() {
         return vec![Vec::new()];
@@ -56,7 +57,8 @@ fn area(order: &[bool]) -> f64 {
 proptest! {
     #[test]
     fn shards((rows, batches) in rows_in_batches()) {
-        // The last row is outside, the others are where their labels say; one row has no other side.
+        // The last row is OOD, the others according to their labels; there must be at least two
+        // rows.
         prop_assume!(batches.0 > 1);
         let inside = |row: usize| row == 0 || (row + 1 < batches.0 && rows.labels[row] != 0);
         check(OodDetection::new(), &batches, |m, b| {
@@ -70,7 +72,8 @@ proptest! {
         });
     }
 
-    /// The area is the mean over all orders of equals, and lies between those of the best and the worst ranking.
+    /// The area is the mean over all orders of ties, and is between the areas of the best and the
+    /// worst ranking.
     #[test]
     fn risk_coverage_is_its_definition(rows in rows(6)) {
         let input = rows.all();
@@ -120,7 +123,7 @@ proptest! {
         let threshold = *thresholds.iter().find(enough).unwrap();
         prop_assert_eq!(report.fpr_at_95_tpr, accepted(&outside, threshold) / outside.len() as f64);
 
-        // Of the sides exchanged and the scores negated, the same is asked from the other end.
+        // Exchanging in-distribution and OOD rows and negating the scores exchanges the two areas.
         let mirrored: Vec<(f64, bool)> = scores.iter().map(|&(score, inside)| (-score, !inside)).collect();
         let mirrored = detection(&mirrored).value().unwrap();
         prop_assert_eq!((mirrored.aupr_in, mirrored.aupr_out), (report.aupr_out, report.aupr_in));
@@ -130,7 +133,7 @@ proptest! {
         }
     }
 
-    /// Ranks do not depend on the scale of the scores.
+    /// The values do not depend on the scale of the scores.
     #[test]
     fn ood_detection_depends_on_ranks_alone(scores in scores()) {
         let scaled: Vec<(f64, bool)> = scores.iter().map(|&(score, inside)| ((4.0 * score).exp(), inside)).collect();

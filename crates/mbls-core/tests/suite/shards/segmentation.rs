@@ -12,7 +12,7 @@ use serde_json::json;
 
 const IGNORED: u32 = 255;
 
-/// A logits tensor `[N, C, H, W]` whose pixels are these rows, in the order of `[N, H, W]`.
+/// Returns a logits tensor `[N, C, H, W]` whose pixels are these rows, in the order of `[N, H, W]`.
 fn transposed(rows: &Rows, shape: [usize; 4]) -> Vec<f32> {
     let [images, classes, height, width] = shape;
     let area = height * width;
@@ -25,7 +25,7 @@ fn transposed(rows: &Rows, shape: [usize; 4]) -> Vec<f32> {
     logits
 }
 
-/// Adds rows as images of one pixel; label 0 of a row divisible by 3 is ignored.
+/// Adds rows as images of one pixel. Label 0 is ignored in rows with an index divisible by 3.
 fn add(metric: &mut SegmentationCalibration, rows: &Rows, batch: &[usize]) {
     let (logits, labels) = (rows.select_logits(batch), masked_labels(rows, batch));
     let shape = [batch.len(), rows.classes, 1, 1];
@@ -67,7 +67,7 @@ proptest! {
         check(SegmentationCalibration::with_adaptive_ece(bins).unwrap(), &batches, |m, b| add(m, &rows, b));
     }
 
-    /// The protocol is a mean over batches, which may come in any order and from any shard.
+    /// The protocol is a mean over batches, in any order and from any shard.
     #[test]
     fn reference_protocol_is_its_definition((rows, (_, batches)) in rows_in_batches(), bins in 1usize..20) {
         let empty = SegmentationCalibration::new(bins, SegmentationProtocol::Reference).unwrap();
@@ -138,7 +138,7 @@ proptest! {
             prop_assert_eq!(class.iou(), defined(both, either));
             prop_assert_eq!(class.dice(), defined(2.0 * both, labelled + predicted));
             prop_assert_eq!(class.recall(), defined(both, labelled));
-            // Dice is a function of IoU, above it.
+            // Dice is a function of IoU and at least as large.
             if let (Some(iou), Some(dice)) = (class.iou(), class.dice()) {
                 prop_assert!((dice - 2.0 * iou / (1.0 + iou)).abs() < 1e-12 && iou <= dice && dice <= 1.0);
             }
@@ -179,8 +179,8 @@ fn any_number_of_threads_gives_the_same_bits() {
     assert_eq!(on(1), on(5));
 }
 
-/// The pixel is named that has no valid logits, in whatever block; a likelihood of any size is no
-/// error.
+/// The error names the pixel without valid logits in any block; an arbitrarily large likelihood is
+/// not an error.
 #[test]
 fn errors_name_the_pixel_of_the_batch() {
     let (classes, area) = (2, 300_000);
@@ -200,7 +200,7 @@ fn errors_name_the_pixel_of_the_batch() {
     assert!(message.contains("at row 250000, class 0"), "{message}");
 }
 
-/// More pixels than one chunk holds.
+/// There are more pixels than fit in one chunk.
 #[test]
 fn large_batches_come_in_bounded_chunks() {
     let (classes, area) = (3, 500_000);
@@ -248,14 +248,14 @@ fn wrong_input_is_refused() {
     for (message, expected) in cases {
         assert_eq!(message, expected);
     }
-    // No pixels, whatever the product of the other sizes.
+    // There are no pixels, for any product of the other sizes.
     for shape in [[0, 2, usize::MAX, usize::MAX], [3, 2, 0, usize::MAX], [3, 2, 5, 0]] {
         assert_eq!(
             SegmentationBatch::new(&[0f32; 0], shape, &[0u32; 0], &[]).unwrap().chunks().count(),
             0
         );
     }
-    // What is ignored may be anything.
+    // Ignored pixels may have any value.
     let logits = [0.0, f32::NAN, 0.0, f32::INFINITY];
     let batch =
         SegmentationBatch::new(&logits, [1, 2, 1, 2], &[1, IGNORED], &[IGNORED as i64]).unwrap();
@@ -263,7 +263,7 @@ fn wrong_input_is_refused() {
 
     let mut confusion = ConfusionMatrix::new(2).unwrap();
     let message = confusion.add_masks(&[0, 1], &[0], &[]).unwrap_err().to_string();
-    assert_eq!(message, "predicted mask: expected 1 pixels, as the labels have, found 2 pixels");
+    assert_eq!(message, "predicted mask: expected 1 pixels, one per label, found 2 pixels");
     for (predicted, labels) in [([0, 2], [0, 0]), ([0, 0], [0, 2])] {
         let message =
             confusion.add_masks(&predicted, &labels, &[IGNORED as i64]).unwrap_err().to_string();
@@ -339,7 +339,7 @@ fn states_that_contradict_themselves_are_refused() {
 }
 
 proptest! {
-    /// Without a pixel that counts there is no value, whatever the batches.
+    /// Without included pixels there is no value, for any batches.
     #[test]
     fn background_alone_has_no_value((n, _) in batches(1usize..20)) {
         let rows = Rows { classes: 2, logits: vec![0.0; 2 * n], labels: vec![0; n] };
@@ -349,7 +349,7 @@ proptest! {
     }
 }
 
-/// As many pixels as a saved matrix may claim: no more are taken, and none in part.
+/// A matrix with the maximum number of pixels accepts no more pixels, and no part of a batch.
 #[test]
 fn full_matrices_take_no_more() {
     let state = json!({"classes": 2, "counts": [1u64 << 47, 0, 0, 0]});
@@ -363,7 +363,8 @@ fn full_matrices_take_no_more() {
     assert_eq!(confusion, before);
 }
 
-/// Images of a batch are batches of their own, and all threads see the chunks that one sees.
+/// The images of a batch are valid batches, and parallel iteration yields the same chunks as
+/// sequential iteration.
 #[test]
 fn images_are_batches() {
     let (images, classes, area) = (3, 4, 70_000);

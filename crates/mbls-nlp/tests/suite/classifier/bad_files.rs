@@ -212,7 +212,7 @@ fn tensors_that_do_not_fit_are_named() {
         (
             "fc.scale",
             Some(Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap()),
-            "tensor \"fc.scale\": expected none of this name in the network, found shape [3]",
+            "tensor \"fc.scale\": expected no tensor of this name in the network, found shape [3]",
         ),
         (
             "embedding.weight",

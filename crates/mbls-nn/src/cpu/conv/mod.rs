@@ -1,5 +1,5 @@
-//! Convolution as matrix products, in the form that suits its sizes: Winograd's filtering, one
-//! product for each offset within the kernel, or one over gathered windows.
+//! Convolution as matrix products, by the algorithm that suits its sizes: Winograd's filtering, one
+//! product per kernel offset, or one product over gathered windows.
 
 mod offsets;
 mod plan;
@@ -18,9 +18,9 @@ use offsets::Offsets;
 use plan::{Plan, flip};
 use winograd::Winograd;
 
-/// With 3x3 kernels at stride 1 and many channels, sums and differences of neighbouring inputs are
-/// multiplied: an infinite or NaN input makes not only the outputs that see it NaN, but also their
-/// neighbours within tiles of 2x2.
+/// For 3x3 kernels at stride 1 and many channels, Winograd's algorithm multiplies sums and
+/// differences of neighbouring inputs. An infinite or NaN input then makes not only the outputs
+/// that depend on it NaN, but also their neighbours within tiles of 2x2.
 pub(crate) fn conv(
     x: &Tensor,
     weight: &Tensor,
@@ -72,7 +72,7 @@ impl Convolution {
         }
     }
 
-    /// The gradients of input and weight; an empty one where it is not wanted.
+    /// Computes the gradients of input and weight; a gradient that is not needed is empty.
     fn backward<T: Float>(
         &self,
         x: &[T],

@@ -1,10 +1,10 @@
-//! A convolution as one product for each offset within the kernel.
+//! A convolution as one product per kernel offset.
 //!
-//! An offset meets the input on a lattice of positions, the same in every plane. The inputs there,
-//! of all channels and many images, form one matrix; no product is spent on padding, which far
-//! dilation makes most of the windows, and small planes of many images make products as large as
-//! those of one large plane. Sums are never split between threads: rows of the result are shared
-//! out.
+//! An offset meets the input on a lattice of positions, the same in every plane. The inputs at
+//! these positions, of all channels and many images, form one matrix. No product is spent on
+//! padding, which fills most of the windows with large dilation. Small planes of many images make
+//! products as large as those of one large plane. Sums are never split between threads: threads
+//! share the rows of the result.
 
 use super::plan::{Plan, group, group_mut};
 use crate::cpu::kernel::matrix::{GAP, Matrix, multiply_strided};
@@ -12,16 +12,16 @@ use crate::cpu::values::{Float, chunk};
 use crate::parallel::each_chunk;
 use std::borrow::Cow;
 
-/// Entries of the matrices that are made at once.
+/// Number of matrix entries that are created at once.
 const ENTRIES: usize = 1 << 22;
 
 /// Rows of a product that one task computes.
 const ROWS: usize = 128;
 
-/// Channels on either side from which on products of one offset are long enough.
+/// Minimum number of channels on either side for which the products of one offset are large enough.
 const CHANNELS: usize = 128;
 
-/// Positions of a plane up to which the images' planes are better put together.
+/// Maximum number of positions of a plane for which the planes of several images are combined.
 const POSITIONS: usize = 16;
 
 pub(super) struct Offsets {
@@ -29,10 +29,10 @@ pub(super) struct Offsets {
     offsets: Vec<Offset>,
 }
 
-/// Where an offset meets the input, and the outputs that see it there; both have the same number of
-/// positions.
+/// The input positions that an offset meets, and the outputs that read them; both have the same
+/// number of positions.
 struct Offset {
-    /// Its place in the kernel.
+    /// The index in the kernel.
     place: usize,
     input: Lattice,
     output: Lattice,
@@ -74,16 +74,16 @@ impl Lattice {
     }
 }
 
-/// The planes of one side of the convolution.
+/// The planes of the input or the output of the convolution.
 #[derive(Clone, Copy)]
 struct Side {
-    /// Channels of a group.
+    /// Number of channels per group.
     channels: usize,
     plane: usize,
 }
 
 impl Offsets {
-    /// The form of `plan` by offsets, where it pays.
+    /// Returns the algorithm by offsets for `plan`, if it pays off.
     pub(super) fn new(plan: &Plan) -> Option<Self> {
         if plan.inputs.min(plan.outputs) < CHANNELS {
             return None;
@@ -94,7 +94,7 @@ impl Offsets {
         (plan.grid.positions() <= POSITIONS || 4 * met <= 3 * all).then_some(form)
     }
 
-    /// The form of `plan` by offsets.
+    /// Returns the algorithm by offsets for `plan`.
     pub(super) fn of(plan: &Plan) -> Self {
         let grid = &plan.grid;
         let offset = |place: usize| {
@@ -135,12 +135,12 @@ impl Offsets {
         Side { channels: self.plan.outputs, plane: self.plan.grid.positions() }
     }
 
-    /// Images that are handled at once.
+    /// Returns the number of images that are processed at once.
     fn images(&self) -> usize {
         (ENTRIES / ((self.plan.inputs + self.plan.outputs) * self.plan.grid.positions())).max(1)
     }
 
-    /// The weights `[groups, outputs, kernel, inputs]`.
+    /// Returns the weights as `[groups, outputs, kernel, inputs]`.
     fn kernels<'a, T: Float>(&self, weight: &'a [T]) -> Cow<'a, [T]> {
         let (window, inputs) = (self.plan.grid.window(), self.plan.inputs);
         if window == 1 {
@@ -154,8 +154,8 @@ impl Offsets {
         kernels.into()
     }
 
-    /// The matrix `[channels, images * positions]` of group `g` at a lattice, and the distance of
-    /// its rows.
+    /// Gathers the matrix `[channels, images * positions]` of group `g` on a lattice. Returns it
+    /// with its row stride.
     fn gather<T: Float>(
         &self,
         values: &[T],
@@ -178,8 +178,8 @@ impl Offsets {
         (width, stride)
     }
 
-    /// `to <- to + kernel from` for each offset, or with the transposed kernels from the outputs to
-    /// the inputs.
+    /// Computes `to <- to + kernel from` for each offset, or with the transposed kernels from the
+    /// outputs to the inputs.
     fn carry<T: Float>(&self, from: &[T], kernels: &[T], to: &mut [T], turned: bool) {
         let (near, far) =
             if turned { (self.output(), self.input()) } else { (self.input(), self.output()) };
@@ -220,7 +220,7 @@ impl Offsets {
         }
     }
 
-    /// The convolution of `x`, with a bias.
+    /// Computes the convolution of `x`, with a bias.
     pub(super) fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
         let mut y = vec![T::zero(); x.len() / self.plan.in_image() * self.plan.out_image()];
         if let Some(bias) = bias {
@@ -273,7 +273,7 @@ impl Offsets {
     }
 }
 
-/// The transpose of a matrix with rows of `columns` entries.
+/// Transposes a matrix with rows of `columns` entries.
 fn transpose<T: Float>(from: &[T], columns: usize, to: &mut [T]) {
     let rows = from.len() / columns;
     for (i, from) in from.chunks(columns).enumerate() {

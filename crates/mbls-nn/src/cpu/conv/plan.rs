@@ -6,14 +6,14 @@ use crate::cpu::values::Float;
 use crate::shape::Window;
 use std::ops::Range;
 
-/// Entries of a column matrix: small enough for the second-level cache and for few enough memory
+/// Number of entries of a column matrix: small enough for the second-level cache and for few memory
 /// pages.
 const COLUMN_ENTRIES: usize = 1 << 16;
 
-/// Positions from which on a product is long enough.
+/// Minimum number of positions for an efficient product.
 pub(super) const POSITIONS: usize = 256;
 
-/// Memory that the products of one task share.
+/// Memory shared by the products of one task.
 pub(super) struct Scratch<T> {
     columns: Vec<T>,
     packed: Vec<T>,
@@ -26,26 +26,27 @@ impl<T> Scratch<T> {
     }
 }
 
-/// How windows of one set of images map to another: `out[g] = weight[g] windows(in[g])` for each
-/// group of channels.
+/// The map from windows of one set of images to another: `out[g] = weight[g] windows(in[g])` for
+/// each group of channels.
 ///
-/// The windows are gathered for a tile at a time: several small images, one image, or some lines of
-/// a large one.
+/// Windows are gathered for one tile at a time: several small images, one image, or some lines of a
+/// large one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub(super) groups: usize,
-    /// Input channels per group.
+    /// Number of input channels per group.
     pub(super) inputs: usize,
-    /// Output channels per group.
+    /// Number of output channels per group.
     pub(super) outputs: usize,
     pub(super) grid: Grid,
 }
 
 impl Plan {
-    /// The convolution that maps the gradient of the result to that of the input, with flipped and
-    /// transposed kernels: at stride 1, where the padding does not exceed the kernel's reach.
+    /// Returns the convolution that maps the gradient of the result to that of the input, with
+    /// flipped and transposed kernels. It exists at stride 1 if the padding does not exceed the
+    /// extent of the kernel.
     ///
-    /// Its windows serve the gradient of the weight too, and nothing need be scattered.
+    /// Its windows also serve for the gradient of the weight, and nothing has to be scattered.
     pub(super) fn adjoint(&self) -> Option<Self> {
         let &Plan { groups, inputs, outputs, grid } = self;
         let turn = |w: &Window| {
@@ -63,40 +64,40 @@ impl Plan {
         Some(Plan { groups, inputs: outputs, outputs: inputs, grid })
     }
 
-    /// Entries of one input image.
+    /// Returns the number of entries of one input image.
     pub(super) fn in_image(&self) -> usize {
         self.groups * self.inputs * self.grid.plane()
     }
 
-    /// Entries of one output image.
+    /// Returns the number of entries of one output image.
     pub(super) fn out_image(&self) -> usize {
         self.groups * self.outputs * self.grid.positions()
     }
 
-    /// Rows of a column matrix.
+    /// Returns the number of rows of a column matrix.
     pub(super) fn depth(&self) -> usize {
         self.inputs * self.grid.window()
     }
 
-    /// Weights of one group.
+    /// Returns the number of weights of one group.
     pub(super) fn weights(&self) -> usize {
         self.outputs * self.depth()
     }
 
-    /// The number of images whose columns form one matrix: several where a single one would make a
-    /// product too small.
+    /// Returns the number of images whose columns form one matrix: several if a single one would
+    /// make the product too small.
     pub(super) fn tile(&self) -> usize {
-        // Without copies, enough positions for a product: one image may have them.
+        // Without copies, enough positions for a product; one image may have them.
         let wanted = if self.grid.is_identity() { POSITIONS } else { self.wanted() };
         (wanted / self.grid.positions()).max(1)
     }
 
-    /// The number of positions whose columns should form one matrix.
+    /// Returns the number of positions whose columns should form one matrix.
     fn wanted(&self) -> usize {
         (COLUMN_ENTRIES / self.depth()).max(POSITIONS)
     }
 
-    /// The output lines whose columns form one matrix, part by part.
+    /// Returns consecutive ranges of output lines; the columns of each range form one matrix.
     fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let height = self.grid.out_height;
         let lines = if self.grid.is_identity() {
@@ -107,7 +108,7 @@ impl Plan {
         (0..height).step_by(lines).map(move |start| start..(start + lines).min(height))
     }
 
-    /// `y <- weight windows(x)` for a tile of images.
+    /// Computes `y <- weight windows(x)` for a tile of images.
     pub(super) fn forward<T: Float>(
         &self,
         x: &[T],
@@ -118,9 +119,9 @@ impl Plan {
         self.forward_and_correlate(x, (weight, y), (&[], &mut []), scratch);
     }
 
-    /// `y <- weight windows(x)` and `dw <- dw + other windows(x)^T`, either where wanted; `other`
-    /// is shaped as `y`, and `dw` is in the order that [`straighten`](Self::straighten) turns
-    /// into that of the weight.
+    /// Computes `y <- weight windows(x)` and `dw <- dw + other windows(x)^T`, each if needed.
+    /// `other` has the shape of `y`, and `dw` has the order that [`straighten`](Self::straighten)
+    /// converts to that of the weight.
     pub(super) fn forward_and_correlate<T: Float>(
         &self,
         x: &[T],
@@ -142,8 +143,8 @@ impl Plan {
         }
     }
 
-    /// `dw <- dw + dy windows(x)^T` and `dx <- dx + windows^T(weight^T dy)`, either where wanted;
-    /// `dw` is in the order that [`straighten`](Self::straighten) turns into that of the
+    /// Computes `dw <- dw + dy windows(x)^T` and `dx <- dx + windows^T(weight^T dy)`, each if
+    /// needed. `dw` has the order that [`straighten`](Self::straighten) converts to that of the
     /// weight.
     pub(super) fn backward<T: Float>(
         &self,
@@ -176,7 +177,7 @@ impl Plan {
         }
     }
 
-    /// The windows of group `g` of a tile as columns `[depth, images * positions]`.
+    /// Returns the windows of group `g` of a tile as columns `[depth, images * positions]`.
     fn columns<'a, T: Float>(
         &self,
         x: &'a [T],
@@ -226,10 +227,10 @@ impl Plan {
         }
     }
 
-    /// Whether weight gradients are summed as `[depth, outputs]`.
+    /// Returns whether weight gradients are summed as `[depth, outputs]`.
     ///
-    /// Both factors run along the positions, so one of them must be turned for the product: the
-    /// smaller one, which is the second of a row-major product.
+    /// Both factors run along the positions, so one of them has to be transposed for the product.
+    /// That is the smaller one, which is the second factor of a row-major product.
     fn is_turned(&self) -> bool {
         self.outputs <= self.depth()
     }
@@ -243,7 +244,7 @@ impl Plan {
         }
     }
 
-    /// Brings a sum of [`correlate`](Self::correlate)d gradients into the weight's order.
+    /// Converts a sum of [`correlate`](Self::correlate)d gradients to the weight's order.
     pub(super) fn straighten<T: Float>(&self, dw: Vec<T>) -> Vec<T> {
         if !self.is_turned() {
             return dw;
@@ -259,7 +260,7 @@ impl Plan {
         weight
     }
 
-    /// Group `g` of a tile of output images as one matrix `[outputs, images * positions]`.
+    /// Returns group `g` of a tile of output images as one matrix `[outputs, images * positions]`.
     fn pack<'a, T: Float>(
         &self,
         y: &'a [T],
@@ -290,8 +291,8 @@ impl Plan {
     }
 }
 
-/// Swaps the input and output channels of the kernels of `plan` within their groups, and turns each
-/// kernel by 180 degrees.
+/// Swaps the input and output channels of the kernels of `plan` within their groups, and rotates
+/// each kernel by 180 degrees.
 pub(super) fn flip<T: Float>(weight: &[T], plan: &Plan) -> Vec<T> {
     let (inputs, outputs, window) = (plan.inputs, plan.outputs, plan.grid.window());
     let mut flipped = vec![T::zero(); weight.len()];

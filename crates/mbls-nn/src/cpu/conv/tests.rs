@@ -1,4 +1,5 @@
-//! Every form of every small convolution against the definition, whatever pays.
+//! Tests of every algorithm on every small convolution against the definition, even if it would not
+//! be selected.
 
 use super::offsets::Offsets;
 use super::plan::{Plan, flip};
@@ -7,7 +8,7 @@ use super::winograd::Winograd;
 use crate::cpu::kernel::columns::Grid;
 use crate::shape::Window;
 
-/// The convolution of `x` and the gradients of `x` and `weight`, by the definition.
+/// Computes the convolution of `x` and the gradients of `x` and `weight` by the definition.
 fn defined(plan: &Plan, x: &[f64], weight: &[f64], bias: &[f64], dy: &[f64]) -> [Vec<f64>; 3] {
     let Plan { groups, inputs, outputs, grid } = *plan;
     let (mut y, mut dx, mut dw) =
@@ -88,8 +89,8 @@ fn every_form_agrees_with_the_definition() {
     .filter_map(|(n, k, s, p, d)| axis(n, k, s, p, d))
     .collect();
     assert_eq!((rows.len(), columns.len()), (6, 10));
-    // An interpreter is slow: two of the sixty pairs, one for Winograd and one with stride and
-    // dilation, and groups in the first.
+    // Miri is slow, so it runs two of the sixty pairs: one for Winograd, one with stride and
+    // dilation; groups in the first.
     let interpreted = cfg!(miri);
     for (i, (&(height, out_height, rows), &(width, out_width, columns))) in
         rows.iter().flat_map(|r| columns.iter().map(move |c| (r, c))).enumerate()
@@ -136,6 +137,6 @@ fn every_form_agrees_with_the_definition() {
             seen[2] += 1;
         }
     }
-    // Windows larger than the padding reaches have no adjoint.
+    // There is no adjoint if the padding exceeds the extent of the kernel.
     assert!(interpreted || seen[0] == 240 && seen[1] > 40 && seen[2] > seen[1], "{seen:?}");
 }

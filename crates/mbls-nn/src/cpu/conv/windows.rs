@@ -1,22 +1,22 @@
-//! A convolution as products over gathered windows, images shared out in blocks.
+//! A convolution as products over gathered windows, distributed in blocks of images.
 
 use super::plan::{POSITIONS, Plan, Scratch, flip};
 use crate::cpu::values::{Float, chunk};
 use crate::parallel::{each_chunk_with, map_tasks_with};
 
-/// Tasks of one pass. Fixed, so that the order of all sums and with it the bits do not depend on
-/// the number of threads.
+/// Number of tasks per pass. It is fixed, so that the order of all sums, and with it the exact
+/// result, does not depend on the number of threads.
 const BLOCKS: usize = 32;
 
-/// Entries of the weight gradients that the tasks of one pass sum before they are added up; fewer
-/// tasks where that is more.
+/// Target maximum of entries of the weight gradients that the tasks of one pass sum separately. If
+/// they exceed it, there are fewer tasks.
 const SUMS: usize = 1 << 22;
 
 fn block(images: usize) -> usize {
     images.div_ceil(BLOCKS)
 }
 
-/// The images of a task that sums a weight gradient of its own.
+/// Returns the number of images of a task that sums its own weight gradient.
 fn summing_block(plan: &Plan, images: usize) -> usize {
     let blocks = (SUMS / (plan.groups * plan.weights())).clamp(BLOCKS / 4, BLOCKS);
     let enough = POSITIONS.div_ceil(plan.grid.positions()).min(images.div_ceil(BLOCKS / 8));
@@ -41,7 +41,7 @@ pub(super) fn forward<T: Float>(plan: &Plan, x: &[T], weight: &[T], bias: Option
     y
 }
 
-/// The gradients of input and weight; an empty one where it is not wanted.
+/// Computes the gradients of input and weight; a gradient that is not needed is empty.
 pub(super) fn backward<T: Float>(
     plan: &Plan,
     x: &[T],
@@ -49,8 +49,8 @@ pub(super) fn backward<T: Float>(
     dy: &[T],
     want: (bool, bool),
 ) -> (Vec<T>, Vec<T>) {
-    // Gathering the windows of `dy` replaces gathering those of `x` and scattering `dx`; whichever
-    // moves less.
+    // Gathering the windows of `dy` replaces gathering those of `x` and scattering `dx`, if that
+    // moves less data.
     let adjoint = if want.0 && (plan.grid.is_identity() || plan.outputs <= 2 * plan.inputs) {
         plan.adjoint()
     } else {

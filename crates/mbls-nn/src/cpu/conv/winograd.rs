@@ -1,9 +1,9 @@
 //! A convolution with 3x3 kernels at stride 1 by Winograd's minimal filtering.
 //!
-//! The images are cut into tiles of 2x2 outputs. For some lines of tiles at a time: every channel's
-//! tiles are transformed, 16 products of matrices `[channels, channels]` and `[channels, tiles]`
-//! are taken, and their results transformed back. Each step is shared out by channels, products or
-//! planes, so that no sum is ever split between threads.
+//! The images are divided into tiles of 2x2 outputs. For several lines of tiles at a time, the
+//! tiles of every channel are transformed, 16 products of matrices `[channels, channels]` and
+//! `[channels, tiles]` are computed, and their results are transformed back. Each step is
+//! distributed by channels, products or planes, so no sum is ever split between threads.
 
 use super::plan::{Plan, group};
 use crate::cpu::kernel::matrix::{GAP, Matrix, multiply_strided};
@@ -12,14 +12,15 @@ use crate::cpu::values::{Float, chunk};
 use crate::parallel::{each_chunk, map_tasks_with};
 use std::ops::Range;
 
-/// Entries of the matrices that are made at once: few enough for the caches, enough for products
-/// worth sharing out.
+/// Number of matrix entries that are created at once: few enough for the caches, enough for
+/// products worth distributing.
 const ENTRIES: usize = 1 << 20;
 
-/// Tiles that are handled at once even if there are more entries: products of fewer would be slow.
+/// Minimum number of tiles that are processed at once, even if there are more entries: smaller
+/// products would be slow.
 const TILES: usize = 128;
 
-/// Channels on either side from which on the saved products outweigh the transforms.
+/// Minimum number of channels on either side for which the saved products outweigh the transforms.
 const CHANNELS: usize = 24;
 
 pub(super) struct Winograd {
@@ -28,35 +29,35 @@ pub(super) struct Winograd {
     columns: Tiles,
 }
 
-/// Writes the transformed tiles of some lines from an entry on.
+/// Writes the transformed tiles of some lines, starting at an entry.
 type Transform<T, const LINES: usize> =
     fn([&Halves<T>; LINES], &Split, &mut [&mut [T]; PRODUCTS], usize);
 
-/// Planes whose lines of tiles are transformed.
+/// The planes whose lines of tiles are transformed.
 struct Source<'a, T, const LINES: usize> {
     values: &'a [T],
-    /// Channels of an image.
+    /// Number of channels of an image.
     channels: usize,
     height: usize,
     width: usize,
-    /// Zeros above and left of a plane.
+    /// Number of zeros above and left of a plane.
     padding: (usize, usize),
     transform: Transform<T, LINES>,
 }
 
 impl Winograd {
-    /// Winograd's form of `plan` where there is one that pays.
+    /// Returns Winograd's algorithm for `plan`, if it applies and pays off.
     pub(super) fn new(plan: &Plan) -> Option<Self> {
         if plan.inputs.min(plan.outputs) < CHANNELS {
             return None;
         }
         let form = Self::of(plan)?;
-        // Tiles that reach beyond the plane do needless work.
+        // Tiles that extend beyond the plane do needless work.
         let products = PRODUCTS * form.rows.len() * form.columns.len();
         (3 * products <= 2 * plan.grid.window() * plan.grid.positions()).then_some(form)
     }
 
-    /// Winograd's form of `plan` where there is one.
+    /// Returns Winograd's algorithm for `plan`, if it applies.
     pub(super) fn of(plan: &Plan) -> Option<Self> {
         let grid = &plan.grid;
         let rows = Tiles::new(grid.out_height, grid.rows.dilation);
@@ -65,7 +66,7 @@ impl Winograd {
         fits.then_some(Self { plan: *plan, rows, columns })
     }
 
-    /// Lines of tiles that are handled at once.
+    /// Returns ranges of lines of tiles that are processed at once.
     fn chunks(&self, images: usize) -> impl Iterator<Item = Range<usize>> + use<> {
         let total = images * self.rows.len();
         let line = PRODUCTS * (self.plan.inputs + self.plan.outputs) * self.columns.len();
@@ -75,7 +76,7 @@ impl Winograd {
         (0..total).step_by(lines).map(move |start| start..(start + lines).min(total))
     }
 
-    /// The distance of the rows of a matrix of the largest chunk.
+    /// Returns the row stride of a matrix of the largest chunk.
     fn stride(&self, images: usize) -> usize {
         self.chunks(images).next().map_or(0, |range| range.len()) * self.columns.len() + GAP
     }
@@ -104,8 +105,8 @@ impl Winograd {
         }
     }
 
-    /// The transformed tiles of some channels: `out` is `[PRODUCTS, channels, tiles]`, rows
-    /// `stride` apart.
+    /// Transforms the tiles of some channels. `out` is `[PRODUCTS, channels, tiles]` with row
+    /// stride `stride`.
     fn tiles<T: Float, const LINES: usize>(
         &self,
         source: &Source<T, LINES>,
@@ -148,7 +149,7 @@ impl Winograd {
         });
     }
 
-    /// The transformed kernels `[groups, PRODUCTS, outputs, inputs]`.
+    /// Returns the transformed kernels `[groups, PRODUCTS, outputs, inputs]`.
     fn kernels<T: Float>(&self, weight: &[T]) -> Vec<T> {
         let Plan { inputs, outputs, .. } = self.plan;
         let mut transformed =
@@ -171,7 +172,7 @@ impl Winograd {
         transformed
     }
 
-    /// The convolution of `x`, with a bias.
+    /// Computes the convolution of `x`, with a bias.
     pub(super) fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
         let Plan { groups, inputs, outputs, grid } = self.plan;
         let images = x.len() / self.plan.in_image();
@@ -225,7 +226,7 @@ impl Winograd {
         y
     }
 
-    /// Writes what the lines of tiles of `range` have of one plane.
+    /// Writes the part of one plane covered by the lines of tiles in `range`.
     fn write<T: Float>(
         &self,
         products: &[T],
@@ -248,7 +249,7 @@ impl Winograd {
             let (width, dilation) = (self.plan.grid.out_width, self.plan.grid.rows.dilation);
             for (i, values) in lines.iter().enumerate() {
                 let start = starts[line - own.start] + i * dilation;
-                // The second line of the last tiles may lie below the plane.
+                // The second line of the last tiles may be below the plane.
                 if let Some(to) = plane.chunks_mut(width).nth(start) {
                     winograd::write(values, to, &split, bias);
                 }
@@ -300,13 +301,13 @@ impl Winograd {
     }
 }
 
-/// Entries from one matrix `[rows, stride]` to the next: they too keep from being a power of two
-/// apart.
+/// Returns the distance of consecutive matrices `[rows, stride]` in entries, which is also kept
+/// from being a power of two.
 fn matrix(rows: usize, stride: usize) -> usize {
     rows * stride + GAP
 }
 
-/// For each of `rows` rows of the `PRODUCTS` matrices `[rows, stride]` that row of all of them.
+/// Returns, for each of `rows` rows, that row in all of the `PRODUCTS` matrices `[rows, stride]`.
 fn by_row<T>(matrices: &mut [T], rows: usize, stride: usize) -> Vec<[&mut [T]; PRODUCTS]> {
     let mut matrices: Vec<_> =
         matrices.chunks_mut(matrix(rows, stride)).map(|matrix| matrix.chunks_mut(stride)).collect();

@@ -1,10 +1,10 @@
-//! Windows of an image as the columns of a matrix, and back.
+//! Conversion of image windows to matrix columns, and back.
 
 use crate::cpu::values::Float;
 use crate::shape::Window;
 use std::ops::Range;
 
-/// How windows lie in a plane.
+/// The geometry of windows in a plane.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cpu) struct Grid {
     pub(in crate::cpu) height: usize,
@@ -16,40 +16,40 @@ pub(in crate::cpu) struct Grid {
 }
 
 impl Grid {
-    /// Entries of a plane.
+    /// Returns the number of entries of a plane.
     pub(in crate::cpu) fn plane(&self) -> usize {
         self.height * self.width
     }
 
-    /// Window positions.
+    /// Returns the number of window positions.
     pub(in crate::cpu) fn positions(&self) -> usize {
         self.out_height * self.out_width
     }
 
-    /// Entries of a window.
+    /// Returns the number of entries of a window.
     pub(in crate::cpu) fn window(&self) -> usize {
         self.rows.kernel * self.columns.kernel
     }
 
-    /// Whether the windows are the plane itself.
+    /// Returns whether the windows are the plane itself.
     pub(in crate::cpu) fn is_identity(&self) -> bool {
         let identity = |w: &Window| w.kernel == 1 && w.stride == 1 && w.padding == 0;
         identity(&self.rows) && identity(&self.columns)
     }
 
-    /// The input line that row offset `u` of the windows in output line `y` meets; it must lie
-    /// inside.
+    /// Returns the input line that row offset `u` of the windows in output line `y` reads; it must
+    /// be inside the plane.
     fn line(&self, u: usize, y: usize) -> usize {
         y * self.rows.stride + u * self.rows.dilation - self.rows.padding
     }
 
-    /// Those of `lines` for which row offset `u` meets the input.
+    /// Returns the part of `lines` for which row offset `u` reads the input and not its padding.
     fn lines_inside(&self, u: usize, lines: &Range<usize>) -> Range<usize> {
         let (top, bottom) = self.rows.inside(u, self.height, self.out_height);
         top.max(lines.start)..bottom.min(lines.end)
     }
 
-    /// For each (channel, row offset, column offset): its row in the matrix, the offsets, and its
+    /// Returns for each (channel, row offset, column offset) its matrix row, the offsets, and the
     /// channel.
     fn offsets(
         &self,
@@ -60,9 +60,9 @@ impl Grid {
     }
 }
 
-/// Writes the windows of `image` `[channels, H, W]` whose positions lie in the lines `lines` of the
-/// output into the row-major matrix `out` `[channels * kh * kw, ..]`, rows `stride` apart, from
-/// column `at` on; padding becomes 0.
+/// Writes windows of `image` `[channels, H, W]` as columns of the row-major matrix `out`
+/// `[channels * kh * kw, ..]`, with row stride `stride`, starting at column `at`. The windows are
+/// those of the output lines `lines`; padding becomes 0.
 pub(in crate::cpu) fn gather<T: Float>(
     image: &[T],
     channels: usize,
@@ -84,7 +84,7 @@ pub(in crate::cpu) fn gather<T: Float>(
     }
 }
 
-/// What offset `(u, v)` of every window in `lines` sees.
+/// Gathers the entry at offset `(u, v)` of every window in `lines`.
 fn gather_offset<T: Float>(
     plane: &[T],
     grid: &Grid,
@@ -106,7 +106,7 @@ fn gather_offset<T: Float>(
     out[bottom * w..].fill(T::zero());
     let out = &mut out[top * w..bottom * w];
     if stride == 1 && w == grid.width && grid.rows.stride == 1 {
-        // All lines move by one distance: a single copy, whose wrapped-around border is then
+        // All lines move by the same distance: a single copy, whose wrapped-around border is then
         // cleared.
         let first = (grid.line(u, inside.start) * w + v * dilation) as isize - padding as isize;
         let skip = (-first).max(0) as usize;
@@ -134,7 +134,7 @@ fn gather_offset<T: Float>(
     }
 }
 
-/// Adds the columns that [`gather`] would write to where it reads them.
+/// Adds the columns to the image entries from which [`gather`] reads them.
 pub(in crate::cpu) fn scatter_add<T: Float>(
     columns: &[T],
     (stride, at): (usize, usize),

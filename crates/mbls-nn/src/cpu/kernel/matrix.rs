@@ -3,8 +3,8 @@
 use crate::cpu::values::Float;
 use gemm::Parallelism;
 
-/// Entries to leave between the rows of a matrix that is made for a product. Rows whose distance is
-/// a power of two would compete for the same few lines of the first-level cache.
+/// Entries to leave between the rows of a matrix that is created for a product. Rows whose distance
+/// is a power of two would compete for the same few lines of the first-level cache.
 pub(in crate::cpu) const GAP: usize = 16;
 
 /// A strided view of a matrix.
@@ -18,12 +18,12 @@ pub(in crate::cpu) struct Matrix<'a, T> {
 }
 
 impl<'a, T> Matrix<'a, T> {
-    /// Rows that follow one another in `data`.
+    /// Creates a view of consecutive rows in `data`.
     pub(in crate::cpu) fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
         Self { data, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
-    /// Rows that lie `stride` apart in `data`.
+    /// Creates a view of rows in `data` with row stride `stride`.
     pub(in crate::cpu) fn strided(
         data: &'a [T],
         rows: usize,
@@ -37,7 +37,7 @@ impl<'a, T> Matrix<'a, T> {
         self.columns
     }
 
-    /// The transposed view.
+    /// Returns the transposed view.
     pub(in crate::cpu) fn transpose(self) -> Self {
         Self {
             rows: self.columns,
@@ -48,7 +48,7 @@ impl<'a, T> Matrix<'a, T> {
         }
     }
 
-    /// The number of entries that the view may touch, counted from the start of `data`.
+    /// Returns the number of entries that the view may access, counted from the start of `data`.
     fn extent(&self) -> usize {
         if self.rows == 0 || self.columns == 0 {
             0
@@ -58,14 +58,15 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
-/// `out <- a b`, or `out <- out + a b` where `add`; `out` is row-major and contiguous. Runs on the
-/// calling thread alone.
+/// Computes `out <- a b`, or `out <- out + a b` if `add`; `out` is row-major and contiguous. Runs
+/// on the calling thread only.
 pub(in crate::cpu) fn multiply<T: Float>(out: &mut [T], a: Matrix<T>, b: Matrix<T>, add: bool) {
     let stride = b.columns;
     multiply_strided(out, stride, a, b, add);
 }
 
-/// The same with rows of `out` that lie `stride` apart; what is between them stays.
+/// Same as [`multiply`], for rows of `out` that are `stride` apart; the entries between them are
+/// unchanged.
 pub(in crate::cpu) fn multiply_strided<T: Float>(
     out: &mut [T],
     stride: usize,
@@ -76,15 +77,15 @@ pub(in crate::cpu) fn multiply_strided<T: Float>(
     assert_eq!(a.columns, b.rows, "inner sizes of a product");
     assert!(
         a.extent() <= a.data.len() && b.extent() <= b.data.len(),
-        "operands of a product lie within their slices"
+        "the operands of a product are within their slices"
     );
     let extent = Matrix::strided(&*out, a.rows, b.columns, stride).extent();
-    assert!(stride >= b.columns && extent <= out.len(), "a product lies within its slice");
+    assert!(stride >= b.columns && extent <= out.len(), "a product is within its slice");
     let beta = if add { T::one() } else { T::zero() };
     // SAFETY: for every row i and column j of a view, i * row_stride + j * column_stride < extent()
-    // <= length of its slice, so that no access leaves it; the rows of `out` do not overlap.
-    // All entries are initialised; `out` is borrowed mutably and thus overlaps neither operand.
-    // `T` is f32 or f64, which `gemm` supports. Sizes of slices fit an isize.
+    // <= length of its slice, so no access leaves it; the rows of `out` do not overlap. All entries
+    // are initialised; `out` is borrowed mutably and thus overlaps neither operand. `T` is f32 or
+    // f64, which `gemm` supports. Sizes of slices fit an isize.
     unsafe {
         gemm::gemm(
             a.rows,
@@ -116,8 +117,7 @@ mod tests {
 
     #[test]
     fn products_agree_with_the_definition() {
-        // An interpreter is slow: its largest product is still more than one of the tiles of a
-        // kernel for AVX2.
+        // Miri is slow: its largest product still needs more than one tile of an AVX2 kernel.
         let large = if cfg!(miri) { (13, 9, 5) } else { (17, 33, 65) };
         for (m, n, k) in [(1, 1, 1), (3, 5, 4), (7, 1, 9), (1, 6, 3), large] {
             let a: Vec<f64> = (0..m * k).map(|i| ((i * 7) % 11) as f64 - 5.0).collect();

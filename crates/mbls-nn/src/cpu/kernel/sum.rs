@@ -3,13 +3,13 @@
 use crate::cpu::values::Float;
 use crate::parallel::map;
 
-/// Independent partial sums, as many as two of the widest vectors hold.
+/// Number of independent partial sums, as many as two of the widest vectors hold.
 const LANES: usize = 16;
-/// Entries whose sum is taken in `T`: a few additions per lane, whose rounding is negligible;
-/// beyond that `f64`.
+/// Number of entries that are summed in `T`: a few additions per lane, whose rounding is
+/// negligible. Longer sums use `f64`.
 const RUN: usize = 16 * LANES;
 
-/// The sum over `f` of pairs of entries.
+/// Returns the sum of `f` over pairs of entries.
 fn sum_pairs<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
     let mut total = 0.0;
     for (a, b) in a.chunks(RUN).zip(b.chunks(RUN)) {
@@ -29,18 +29,18 @@ fn sum_pairs<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
     total
 }
 
-/// The sum of all entries.
+/// Returns the sum of all entries.
 pub(in crate::cpu) fn sum<T: Float>(a: &[T]) -> f64 {
     sum_pairs(a, a, |a, _| a)
 }
 
-/// The sum of squared distances from `centre`.
+/// Returns the sum of squared distances from `centre`.
 pub(in crate::cpu) fn squares<T: Float>(a: &[T], centre: T) -> f64 {
     sum_pairs(a, a, |a, _| (a - centre) * (a - centre))
 }
 
-/// The sums of `g` and of `g (x - centre)`; `GATED`: of those `g` alone whose `y` is above 0 (or
-/// NaN).
+/// Returns the sums of `g` and of `g (x - centre)`. `GATED`: only of entries whose `y` is above 0
+/// (or NaN).
 pub(in crate::cpu) fn gradients<T: Float, const GATED: bool>(
     g: &[T],
     x: &[T],
@@ -71,18 +71,18 @@ pub(in crate::cpu) fn gradients<T: Float, const GATED: bool>(
     (plain, product)
 }
 
-/// The gradient through a rectifier with result `y`, where `GATED`.
+/// Returns the gradient through a ReLU with result `y` if `GATED`, otherwise `g`.
 #[inline(always)]
 pub(in crate::cpu) fn gated<T: Float, const GATED: bool>(g: T, y: T) -> T {
     if GATED && y <= T::zero() { T::zero() } else { g }
 }
 
-/// The sum over each channel of a contiguous `[N, C, plane]`.
+/// Returns the sum over each channel of a contiguous `[N, C, plane]`.
 pub(in crate::cpu) fn per_channel<T: Float>(x: &[T], channels: usize, plane: usize) -> Vec<f64> {
     map(channels, &|c| planes(x, channels, plane, c).map(sum).sum())
 }
 
-/// The planes of channel `c` in a contiguous `[N, C, plane]`.
+/// Returns the planes of channel `c` in a contiguous `[N, C, plane]`.
 pub(in crate::cpu) fn planes<T>(
     x: &[T],
     channels: usize,
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_are_close_to_exact_ones_at_every_length() {
+    fn sums_are_close_to_exact_sums_at_every_length() {
         for n in [0, 1, 15, 16, 17, 255, 256, 257, 4099] {
             let x: Vec<f32> = (0..n).map(|i| ((i * 37 % 101) as f32 - 49.3) / 7.0).collect();
             let exact = |f: &dyn Fn(f64) -> f64| x.iter().map(|&v| f(f64::from(v))).sum::<f64>();

@@ -1,12 +1,13 @@
-//! Maxima over time of sequences `[L, C]`, channels last, and their gradients.
+//! Maxima over time of channels-last sequences `[L, C]`, and their gradients.
 
 use super::sum::gated;
 use crate::cpu::values::Float;
 
-/// Rows whose sum is taken in `T`: few enough for its rounding to be negligible; beyond that `f64`.
+/// Number of rows that are summed in `T`: few enough for its rounding to be negligible. Longer sums
+/// use `f64`.
 const RUN: usize = 16;
 
-/// Whether `new` takes the place of `best`: the first maximum stays, the last NaN wins, as in
+/// Returns whether `new` replaces `best`: the first maximum is kept, the last NaN wins, as in
 /// PyTorch.
 #[allow(clippy::eq_op, reason = "a NaN alone differs from itself")]
 #[inline(always)]
@@ -14,12 +15,12 @@ fn better<T: Float>(new: T, best: T) -> bool {
     (new > best) | (new != new)
 }
 
-/// Sets all that is below 0 to 0; NaN stays.
+/// Sets all values below 0 to 0; NaN stays NaN.
 pub(in crate::cpu) fn rectify<T: Float>(values: &mut [T]) {
     values.iter_mut().for_each(|v| *v = gated::<T, true>(*v, *v));
 }
 
-/// Memory for the best of a row of channels so far and for where they are.
+/// Memory for the current best of a row of channels and for their positions.
 pub(in crate::cpu) struct Best<T> {
     values: [Vec<T>; 2],
     places: [Vec<u32>; 2],
@@ -31,7 +32,7 @@ impl<T: Float> Best<T> {
         Self { values: [values.clone(), values], places: [places.clone(), places] }
     }
 
-    /// The first maximum of each channel over the rows of `y`, and its row.
+    /// Returns the first maximum of each channel over the rows of `y`, and its row.
     fn find(&mut self, y: &[T]) -> (&[T], &[u32]) {
         let ([values, new_values], [places, new_places]) = (&mut self.values, &mut self.places);
         let mut rows = (0..).zip(y.chunks_exact(values.len()));
@@ -48,8 +49,8 @@ impl<T: Float> Best<T> {
     }
 }
 
-/// The better of `best` and a row of that place. Written elsewhere than they are read: in place,
-/// stores would become conditional and not be vectorised.
+/// Computes the better of `best` and `row`, whose position is `place`. The outputs are separate
+/// from the inputs: in place, stores would become conditional and would not be vectorised.
 #[inline(never)]
 fn take_better<T: Float>(
     (best, at): (&[T], &[u32]),
@@ -64,8 +65,8 @@ fn take_better<T: Float>(
     }
 }
 
-/// The rectified maxima of `pool` neighbouring rows of `y`, and in `places`, unless it is empty,
-/// which of them each is.
+/// Computes the maxima of `pool` consecutive rows of `y` after ReLU, and, unless `places` is empty,
+/// the row of each maximum.
 pub(in crate::cpu) fn sliding_maxima<T: Float>(
     y: &[T],
     channels: usize,
@@ -84,8 +85,8 @@ pub(in crate::cpu) fn sliding_maxima<T: Float>(
     }
 }
 
-/// The gradient of the rows that [`sliding_maxima`] saw, from that of its result `y`, added to
-/// `dy`.
+/// Adds to `dy` the gradient of the rows that [`sliding_maxima`] read, given that of its result
+/// `y`.
 pub(in crate::cpu) fn spread<T: Float>(
     y: &[T],
     grad: &[T],
@@ -107,7 +108,7 @@ pub(in crate::cpu) fn spread<T: Float>(
     }
 }
 
-/// The rectified maxima of the columns of `y` and their rows.
+/// Computes the maxima of the columns of `y` after ReLU, and their rows.
 pub(in crate::cpu) fn maxima<T: Float>(
     y: &[T],
     out: &mut [T],
@@ -119,7 +120,7 @@ pub(in crate::cpu) fn maxima<T: Float>(
     places.copy_from_slice(at);
 }
 
-/// Adds the sums of the columns of `values` to `sums`; `partial` is memory for them.
+/// Adds the sums of the columns of `values` to `sums`; `partial` is scratch memory.
 pub(in crate::cpu) fn add_column_sums<T: Float>(
     values: &[T],
     channels: usize,

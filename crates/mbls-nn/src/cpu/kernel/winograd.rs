@@ -1,8 +1,9 @@
-//! The transforms of Winograd's minimal filtering F(2x2, 3x3): a tile of 2x2 outputs takes 16
-//! products instead of 36.
+//! The transforms of Winograd's minimal filtering F(2x2, 3x3), which computes a tile of 2x2 outputs
+//! with 16 products instead of 36.
 //!
-//! With `Y` the outputs of a tile, `d` the 4x4 inputs it sees and `g` the kernel, `Y = A^T [(G g
-//! G^T) * (B^T d B)] A`, and so the kernel's gradient is `G^T [(A dY A^T) * (B^T d B)] G`, with
+//! Let `Y` be the outputs of a tile, `d` the 4x4 inputs it reads and `g` the kernel. Then
+//! `Y = A^T [(G g G^T) * (B^T d B)] A`, and the kernel's gradient is
+//! `G^T [(A dY A^T) * (B^T d B)] G`, with
 //!
 //! ```text
 //!       1  0 -1  0          1    0   0            1  0
@@ -18,15 +19,15 @@
 use super::matrix::GAP;
 use crate::cpu::values::Float;
 
-/// Products of a tile.
+/// Number of products of a tile.
 pub(in crate::cpu) const PRODUCTS: usize = 16;
 
-/// Tiles that are transformed at once.
+/// Number of tiles that are transformed at once.
 const LANES: usize = 8;
 
 const _: () = assert!(LANES <= GAP);
 
-/// The same entry of several tiles. All that is done with them is inlined, so that they stay in
+/// The same entry of several tiles. All functions on it are inlined, so that the values stay in
 /// registers.
 #[derive(Clone, Copy)]
 struct Lanes<T>([T; LANES]);
@@ -74,26 +75,26 @@ impl<T: Float> std::ops::Sub for Lanes<T> {
     }
 }
 
-/// `B^T d`.
+/// Computes `B^T d`.
 #[inline(always)]
 fn input<T: Float>(d: [Lanes<T>; 4]) -> [Lanes<T>; 4] {
     [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
 }
 
-/// `A dY`.
+/// Computes `A dY`.
 #[inline(always)]
 fn gradient<T: Float>(d: [Lanes<T>; 2]) -> [Lanes<T>; 4] {
     [d[0], d[0] + d[1], d[0] - d[1], Lanes::zero() - d[1]]
 }
 
-/// `A^T m`.
+/// Computes `A^T m`.
 #[inline(always)]
 fn output<T: Float>(m: [Lanes<T>; 4]) -> [Lanes<T>; 2] {
     [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
 }
 
-/// Compiles a function a second time for processors with AVX2, which runs where it can. Both round
-/// alike: there are only sums and differences, in the same order.
+/// Compiles a function a second time for processors with AVX2, which runs if available. Both
+/// versions round the same way: they only contain sums and differences, in the same order.
 macro_rules! with_avx2 {
     ($(#[$doc:meta])* fn $name:ident => $body:ident<$t:ident>($($arg:ident: $type:ty),* $(,)?)) => {
         $(#[$doc])*
@@ -114,15 +115,15 @@ macro_rules! with_avx2 {
     };
 }
 
-/// The tiles along one axis of a plane: where the outputs of each begin.
+/// The tiles along one axis of a plane, with the first output of each.
 ///
-/// Outputs that are `dilation` apart see inputs `dilation` apart, so that a dilated convolution is
-/// one without dilation for each `phase`, the remainder of the position. Tiles are ordered by
-/// phase.
+/// Outputs that are `dilation` apart read inputs that are `dilation` apart. A dilated convolution
+/// is therefore a convolution without dilation for each `phase`, the remainder of the position.
+/// Tiles are ordered by phase.
 #[derive(Clone, Debug)]
 pub(in crate::cpu) struct Tiles {
     dilation: usize,
-    /// Tiles of each phase.
+    /// Number of tiles of each phase.
     counts: Vec<usize>,
     total: usize,
 }
@@ -139,7 +140,7 @@ impl Tiles {
         self.total
     }
 
-    /// The first output of each tile; the second is `dilation` after it.
+    /// Returns the first output of each tile; the second is `dilation` after it.
     pub(in crate::cpu) fn starts(&self) -> Vec<usize> {
         let starts = |(phase, &count): (usize, &usize)| {
             (0..count).map(move |t| phase + 2 * t * self.dilation)
@@ -151,8 +152,8 @@ impl Tiles {
             .collect()
     }
 
-    /// Even and odd entries of a line of `size` that begins `padding` before it: for each phase
-    /// those of its tiles and of one tile more.
+    /// Returns how to split a line of `size` entries, preceded by `padding`, into even and odd
+    /// entries: for each phase those of its tiles and of one more tile.
     pub(in crate::cpu) fn split(&self, size: usize, padding: usize) -> Split {
         let step = 2 * self.dilation;
         let (mut offset, mut tile) = (0, 0);
@@ -181,30 +182,30 @@ impl Tiles {
     }
 }
 
-/// How a line is split, see [`Tiles::split`].
+/// The rule for splitting a line, see [`Tiles::split`].
 #[derive(Clone, Debug)]
 pub(in crate::cpu) struct Split {
     step: usize,
     phases: Vec<Phase>,
     entries: usize,
-    /// For each group of lanes: where it begins in the halves, and its first tile. Groups are
-    /// whole even where a phase has fewer tiles left: what they write beyond is written again
-    /// by the next, or lies in the [`GAP`] that follows every row.
+    /// For each group of lanes: its start in the halves, and its first tile. Groups are complete
+    /// even if a phase has fewer tiles left: the next group overwrites the excess, or it falls into
+    /// the [`GAP`] after every row.
     groups: Vec<(usize, usize)>,
 }
 
 #[derive(Clone, Debug)]
 struct Phase {
-    /// Where its entries begin in each half.
+    /// The start of its entries in each half.
     offset: usize,
     /// Its first tile.
     tile: usize,
-    /// Its tiles.
+    /// Number of tiles.
     count: usize,
     halves: [Half; 2],
 }
 
-/// The entries `low..high` of a phase lie inside the line, from `first` on.
+/// The entries `low..high` of a phase are inside the line, starting at `first`.
 #[derive(Clone, Debug)]
 struct Half {
     low: usize,
@@ -212,7 +213,7 @@ struct Half {
     first: usize,
 }
 
-/// A line's even and odd entries, and room for a last group of lanes.
+/// The even and odd entries of a line, with room for a last group of lanes.
 #[derive(Clone, Debug)]
 pub(in crate::cpu) struct Halves<T>([Vec<T>; 2]);
 
@@ -232,7 +233,8 @@ impl<T: Float> Halves<T> {
 }
 
 with_avx2! {
-    /// Splits a line. What lies outside it stays 0, as long as these halves are read in one way only.
+    /// Splits a line. Entries outside the line stay 0, as long as these halves are always read with
+    /// the same split.
     fn read => read_line<T>(halves: &mut Halves<T>, line: &[T], split: &Split)
 }
 
@@ -259,7 +261,8 @@ fn read_line<T: Float>(halves: &mut Halves<T>, line: &[T], split: &Split) {
 }
 
 with_avx2! {
-    /// `B^T d B` for the tiles of four lines, into `out[k][at..]`; lines must come in order, for the last tiles spill.
+    /// Computes `B^T d B` for the tiles of four lines, into `out[k][at..]`. Lines must come in
+    /// order, because the last tiles spill over.
     fn inputs => input_lines<T>(lines: [&Halves<T>; 4], split: &Split, out: &mut [&mut [T]; PRODUCTS], at: usize)
 }
 
@@ -291,7 +294,8 @@ fn input_lines<T: Float>(
 }
 
 with_avx2! {
-    /// `A dY A^T` for the tiles of two lines, into `out[k][at..]`; lines must come in order, for the last tiles spill.
+    /// Computes `A dY A^T` for the tiles of two lines, into `out[k][at..]`. Lines must come in
+    /// order, because the last tiles spill over.
     fn gradients => gradient_lines<T>(lines: [&Halves<T>; 2], split: &Split, out: &mut [&mut [T]; PRODUCTS], at: usize)
 }
 
@@ -315,7 +319,8 @@ fn gradient_lines<T: Float>(
 }
 
 with_avx2! {
-    /// `A^T m A` for the tiles of a line, `m` read from `products[k]` with its gap, into two lines.
+    /// Computes `A^T m A` for the tiles of a line, where `m` is read from `products[k]` with its
+    /// gap, into two lines.
     fn outputs => output_lines<T>(products: [&[T]; PRODUCTS], split: &Split, lines: &mut [Halves<T>; 2])
 }
 
@@ -371,7 +376,7 @@ fn write_line<T: Float>(halves: &Halves<T>, line: &mut [T], split: &Split, bias:
     }
 }
 
-/// `G g G^T` of a kernel.
+/// Computes `G g G^T` of a kernel.
 pub(in crate::cpu) fn kernel<T: Float>(g: [[T; 3]; 3]) -> [[T; 4]; 4] {
     let half = T::from_f64(0.5);
     let transform = |g: [T; 3]| {
@@ -382,7 +387,7 @@ pub(in crate::cpu) fn kernel<T: Float>(g: [[T; 3]; 3]) -> [[T; 4]; 4] {
     std::array::from_fn(|i| transform(columns.map(|column| column[i])))
 }
 
-/// `G^T m G`, the gradient of a kernel.
+/// Computes `G^T m G`, the gradient of a kernel.
 pub(in crate::cpu) fn kernel_gradient<T: Float>(m: [[T; 4]; 4]) -> [[T; 3]; 3] {
     let half = T::from_f64(0.5);
     let transform = |m: [T; 4]| {

@@ -1,4 +1,5 @@
-//! Descriptors of cuDNN's graph interface: attributes that are set, sealed, and read.
+//! Descriptors of cuDNN's graph API: attributes are set, then the descriptor is finalised, then
+//! attributes are read.
 
 use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, sys};
 use std::ffi::c_void;
@@ -9,7 +10,7 @@ use sys::cudnnBackendDescriptorType_t as Kind;
 
 pub(super) type Result<T> = std::result::Result<T, CudnnError>;
 
-/// A type of attributes.
+/// An attribute type.
 ///
 /// # Safety
 ///
@@ -21,7 +22,7 @@ pub(super) unsafe trait Attribute: Copy {
 macro_rules! attribute {
     ($($type:ty: $kind:ident),+ $(,)?) => {
         $(
-            // SAFETY: as in cuDNN's documents of the type.
+            // SAFETY: as documented by cuDNN for this type.
             unsafe impl Attribute for $type {
                 const TYPE: Type = Type::$kind;
             }
@@ -44,7 +45,7 @@ attribute!(
 #[repr(transparent)]
 pub(super) struct Address(pub(super) u64);
 
-// SAFETY: a pointer is an address of 64 bits, which cuDNN does not read through when it is set.
+// SAFETY: a pointer is an address of 64 bits, which cuDNN does not dereference when it is set.
 unsafe impl Attribute for Address {
     const TYPE: Type = Type::CUDNN_TYPE_VOID_PTR;
 }
@@ -62,13 +63,13 @@ impl Descriptor {
 
     /// Sets an attribute, which cuDNN copies.
     pub(super) fn set<A: Attribute>(self, name: Name, values: &[A]) -> Result<Self> {
-        // SAFETY: as many values of the type as are said.
+        // SAFETY: the number and type of the values are as stated.
         unsafe { self.set_raw(name, A::TYPE, values.len(), values.as_ptr().cast()) }
     }
 
-    /// Sets an attribute that is another descriptor, which has to live as long as this one.
+    /// Sets an attribute that is another descriptor, which must live as long as this one.
     pub(super) fn set_descriptor(self, name: Name, value: &Descriptor) -> Result<Self> {
-        // SAFETY: one sealed descriptor.
+        // SAFETY: one finalised descriptor.
         unsafe {
             self.set_raw(name, Type::CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, (&raw const value.0).cast())
         }
@@ -76,7 +77,7 @@ impl Descriptor {
 
     /// # Safety
     ///
-    /// At `values` are `count` values of the type `kind`.
+    /// `values` must point to `count` values of the type `kind`.
     unsafe fn set_raw(
         self,
         name: Name,
@@ -84,15 +85,15 @@ impl Descriptor {
         count: usize,
         values: *const c_void,
     ) -> Result<Self> {
-        // SAFETY: the descriptor lives, and for the values see above.
+        // SAFETY: the descriptor is alive; for the values see above.
         unsafe { sys::cudnnBackendSetAttribute(self.0, name, kind, count as i64, values) }
             .result()?;
         Ok(self)
     }
 
-    /// Seals it; cuDNN checks the attributes.
+    /// Finalises the descriptor; cuDNN checks the attributes.
     pub(super) fn finalize(self) -> Result<Self> {
-        // SAFETY: the descriptor lives.
+        // SAFETY: the descriptor is alive.
         unsafe { sys::cudnnBackendFinalize(self.0) }.result()?;
         Ok(self)
     }
@@ -104,18 +105,18 @@ impl Descriptor {
         Ok(number)
     }
 
-    /// Notes of the type `kind`, as the numbers that they are: a library may know more of them than
-    /// this program does.
+    /// Reads notes of the type `kind` as numbers, because a library may know more values than this
+    /// program.
     pub(super) fn notes(&self, name: Name, kind: Type) -> Result<Vec<i32>> {
-        /// More than there are.
+        /// More than cuDNN defines.
         const MOST: usize = 64;
         let mut notes = [0i32; MOST];
-        // SAFETY: there is room for that many, and an enumeration of C is an `int`.
+        // SAFETY: there is room for that many, and a C enumeration is an `int`.
         let count = unsafe { self.read(name, kind, MOST, notes.as_mut_ptr().cast())? };
         Ok(notes[..count].to_vec())
     }
 
-    /// Up to `most` descriptors of a kind.
+    /// Reads up to `most` descriptors of a kind.
     pub(super) fn descriptors(
         &self,
         name: Name,
@@ -124,7 +125,7 @@ impl Descriptor {
     ) -> Result<Vec<Descriptor>> {
         let mut found = (0..most).map(|_| Descriptor::new(kind)).collect::<Result<Vec<_>>>()?;
         let mut raw: Vec<_> = found.iter().map(|descriptor| descriptor.0).collect();
-        // SAFETY: there are so many descriptors, into which cuDNN writes.
+        // SAFETY: there are that many descriptors for cuDNN to write to.
         let count = unsafe {
             self.read(name, Type::CUDNN_TYPE_BACKEND_DESCRIPTOR, most, raw.as_mut_ptr().cast())?
         };
@@ -134,7 +135,7 @@ impl Descriptor {
 
     /// # Safety
     ///
-    /// At `values` is room for `most` values of the type `kind`.
+    /// `values` must have room for `most` values of the type `kind`.
     unsafe fn read(
         &self,
         name: Name,
@@ -143,7 +144,7 @@ impl Descriptor {
         values: *mut c_void,
     ) -> Result<usize> {
         let mut count = 0i64;
-        // SAFETY: the descriptor lives, and for the values see above.
+        // SAFETY: the descriptor is alive; for the values see above.
         unsafe {
             sys::cudnnBackendGetAttribute(self.0, name, kind, most as i64, &mut count, values)
         }
@@ -151,25 +152,25 @@ impl Descriptor {
         Ok(usize::try_from(count).unwrap_or(0).min(most))
     }
 
-    /// Runs the plan that this is.
+    /// Runs this descriptor, which is a plan.
     ///
     /// # Safety
     ///
-    /// The pack's addresses are those of buffers that fit the plan, and live until the stream of
-    /// the handle has run it.
+    /// The addresses in `pack` must be those of buffers that fit the plan and live until the stream
+    /// of the handle has run it.
     pub(super) unsafe fn execute(
         &self,
         handle: sys::cudnnHandle_t,
         pack: &Descriptor,
     ) -> Result<()> {
-        // SAFETY: all three live.
+        // SAFETY: all three are alive.
         unsafe { sys::cudnnBackendExecute(handle, self.0, pack.0) }.result()
     }
 }
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: made by cuDNN in `new`, and destroyed here alone. There is nobody to tell of an
+        // SAFETY: created by cuDNN in `new`, and destroyed only here. `drop` cannot report an
         // error.
         let _ = unsafe { sys::cudnnBackendDestroyDescriptor(self.0) };
     }

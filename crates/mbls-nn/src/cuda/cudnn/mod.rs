@@ -1,10 +1,10 @@
-//! cuDNN's convolutions by its graph interface: a plan is made once for each problem, thread and
-//! device, and then run.
+//! Convolutions with cuDNN's graph API: a plan is created once per problem, thread and device, and
+//! then run repeatedly.
 //!
-//! A plan is that of the candidate that cuDNN's heuristics, which run nothing, expect to be the
-//! fastest of those that it calls deterministic and whose workspace fits [`WORKSPACE`]. The older
-//! interface looks for its kernels again in every call, which took half of the host's time in a
-//! training step of ResNet-50.
+//! A plan is the first candidate of cuDNN's heuristics, which rank candidates by expected speed
+//! without running them, that cuDNN documents as deterministic and whose workspace fits
+//! [`WORKSPACE`]. The older API looks up its kernels in every call, which took half of the host's
+//! time in a training step of ResNet-50.
 
 mod descriptor;
 mod plan;
@@ -24,10 +24,10 @@ use std::panic::catch_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The most memory that a plan may work in, in bytes.
+/// The maximum workspace of a plan in bytes.
 const WORKSPACE: usize = 1 << 30;
 
-/// The alignment of tensors in bytes that kernels ask for at most.
+/// The largest alignment of tensors in bytes that kernels require.
 const ALIGNMENT: usize = 16;
 
 /// A convolution of images, or of sequences as images of height 1.
@@ -47,11 +47,11 @@ pub(super) struct Problem {
     pub(super) stride: [c_int; 2],
     pub(super) dilation: [c_int; 2],
     pub(super) groups: c_int,
-    /// Whether factors in `f32` may be rounded to TF32.
+    /// Whether `f32` factors may be rounded to TF32.
     pub(super) tf32: bool,
 }
 
-/// What to compute from what.
+/// The tensor to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Pass {
     /// `y` from `x` and `weight`.
@@ -62,7 +62,7 @@ pub(super) enum Pass {
     Filter,
 }
 
-/// A handle of cuDNN, destroyed with its owner.
+/// A cuDNN handle, destroyed with its owner.
 struct Handle(sys::cudnnHandle_t);
 
 impl Handle {
@@ -73,7 +73,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // SAFETY: made by cuDNN in `new`, and destroyed here alone. There is nobody to tell of an
+        // SAFETY: created by cuDNN in `new`, and destroyed only here. `drop` cannot report an
         // error.
         let _ = unsafe { result::destroy_handle(self.0) };
     }
@@ -81,11 +81,11 @@ impl Drop for Handle {
 
 /// A thread's access to cuDNN on one device; a handle must not be used by two threads at once.
 struct Context {
-    /// Before the handle, which its plans know.
+    /// Declared before the handle, because the plans refer to it and must be dropped first.
     plans: RefCell<HashMap<(Problem, Pass, usize), Rc<Plan>>>,
     handle: Handle,
     stream: Arc<CudaStream>,
-    /// What the plans work in, one after the other, as the stream runs them.
+    /// The workspace of the plans, which share it because the stream runs them sequentially.
     workspace: RefCell<CudaSlice<u8>>,
 }
 
@@ -93,7 +93,7 @@ thread_local! {
     static CONTEXTS: RefCell<HashMap<DeviceId, Rc<Context>>> = RefCell::default();
 }
 
-/// cuDNN's answer with what it was asked.
+/// Returns an error with cuDNN's status and the request.
 fn refused(p: &Problem, pass: Pass, error: CudnnError) -> candle_core::Error {
     candle_core::Error::Msg(format!("cuDNN: {error} for the pass {pass:?} of {p:?}")).bt()
 }
@@ -106,12 +106,12 @@ impl Context {
             }
             let stream = device.cuda_stream();
             stream.context().bind_to_thread().w()?;
-            // cudarc panics where it does not find the library.
+            // cudarc panics if it does not find the library.
             let Ok(handle) = catch_unwind(Handle::new) else {
                 bail!("convolutions on a CUDA device need cuDNN 9, whose library was not found");
             };
             let handle = handle?;
-            // SAFETY: both live; the stream lives as long as the handle.
+            // SAFETY: both are alive; the stream lives as long as the handle.
             unsafe { result::set_stream(handle.0, stream.cu_stream().cast())? };
             let workspace = RefCell::new(device.alloc_zeros::<u8>(1)?);
             let context = Rc::new(Self { plans: RefCell::default(), handle, stream, workspace });
@@ -137,8 +137,8 @@ impl Context {
     }
 }
 
-/// Computes one pass of a problem: from `x` and `weight`, `weight` and the gradient of `y`, or `x`
-/// and the gradient of `y`.
+/// Computes one pass of a problem: from `x` and `weight`, from `weight` and the gradient of `y`, or
+/// from `x` and the gradient of `y`.
 pub(super) fn run<T: Element>(
     device: &CudaDevice,
     p: &Problem,
@@ -158,24 +158,24 @@ pub(super) fn run<T: Element>(
         );
     }
     let context = Context::of(device)?;
-    // SAFETY: with a factor of 0 cuDNN reads nothing of the result, and writes all of it.
+    // SAFETY: with a factor of 0 cuDNN does not read the result, and writes all of it.
     let mut result = unsafe { device.alloc::<T>(sizes[output])? };
     let launched = {
         let (first, _first) = first.device_ptr(&context.stream);
         let (second, _second) = second.device_ptr(&context.stream);
         let (out, _out) = result.device_ptr_mut(&context.stream);
-        // A part of a tensor may begin anywhere.
+        // A view of a tensor may start at any address.
         let aligned = [first, second, out].iter().all(|address| address % ALIGNMENT as u64 == 0);
         let plan = context.plan(p, pass, if aligned { ALIGNMENT } else { size_of::<T>() })?;
         let mut workspace = context.workspace.borrow_mut();
         if workspace.len() < plan.workspace {
-            // SAFETY: cuDNN reads of it what it has written there.
+            // SAFETY: cuDNN only reads what it has written there.
             *workspace = unsafe { device.alloc::<u8>(plan.workspace)? };
         }
         let (work, _work) = workspace.device_ptr_mut(&context.stream);
-        // SAFETY: the buffers have the numbers that the problem says and live until the guards are
-        // dropped, what is freed then is freed by the stream after this, and the workspace
-        // is as large as cuDNN wants it.
+        // SAFETY: the buffers have the sizes of the problem and live until the guards are dropped;
+        // memory freed then is freed in stream order, after this run. The workspace is as large as
+        // cuDNN requires.
         unsafe { plan.run(context.handle.0, pass, [first, second], out, work) }
     };
     launched.map_err(|error| refused(p, pass, error))?;
@@ -187,7 +187,8 @@ mod tests {
     use super::*;
     use plan::Graph;
 
-    /// Whether cuDNN takes the operations of all passes; needs its library, not a device.
+    /// Returns whether cuDNN accepts the operations of all passes; requires its library, not a
+    /// device.
     fn taken(p: &Problem) -> [bool; 3] {
         [Pass::Forward, Pass::Data, Pass::Filter].map(|pass| Graph::new(p, pass, ALIGNMENT).is_ok())
     }
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn operations_describe_the_problem() {
         if catch_unwind(result::get_version).is_err() {
-            eprintln!("skipped: there is no cuDNN");
+            eprintln!("skipped: cuDNN is not available");
             return;
         }
         let types = [

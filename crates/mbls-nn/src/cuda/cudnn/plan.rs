@@ -1,4 +1,4 @@
-//! A pass of a convolution as cuDNN's graph interface has it.
+//! A pass of a convolution in cuDNN's graph API.
 
 use super::descriptor::{Address, Descriptor, Result};
 use super::{Pass, Problem};
@@ -10,20 +10,21 @@ use sys::cudnnBackendDescriptorType_t as Kind;
 use sys::cudnnBackendHeurMode_t as Mode;
 use sys::cudnnBackendNumericalNote_t as Note;
 
-/// More candidates than the heuristics name.
+/// More candidates than the heuristics return.
 const MOST_CANDIDATES: usize = 64;
 
 /// A pass, ready to run.
 pub(super) struct Plan {
     plan: Descriptor,
-    /// What it was made of: of what it refers to, cuDNN's documents do not say what it copies.
+    /// The descriptors of which the plan is composed. cuDNN's documentation does not say which of
+    /// them it copies.
     _made_of: [Descriptor; 3],
     _graph: Graph,
-    /// The bytes that it works in.
+    /// The size of the workspace in bytes.
     pub(super) workspace: usize,
 }
 
-/// The operation of a pass.
+/// The operation graph of a pass.
 pub(super) struct Graph {
     operation: Descriptor,
     _window: Descriptor,
@@ -31,8 +32,7 @@ pub(super) struct Graph {
 }
 
 impl Pass {
-    /// The numbers of the tensors that are read and of the one that is written, as places of `[x,
-    /// weight, y]`.
+    /// Returns the indices in `[x, weight, y]` of the two input tensors and of the output tensor.
     pub(super) fn tensors(self) -> ([usize; 2], usize) {
         match self {
             Self::Forward => ([0, 1], 2),
@@ -43,8 +43,8 @@ impl Pass {
 }
 
 impl Graph {
-    /// The operation, its tensors in rows without gaps that begin at multiples of `alignment`
-    /// bytes.
+    /// Creates the operation with row-major tensors without gaps, whose addresses are multiples of
+    /// `alignment` bytes.
     pub(super) fn new(p: &Problem, pass: Pass, alignment: usize) -> Result<Self> {
         let mut id = 0;
         let mut tensor = |shape: [c_int; 4]| {
@@ -124,9 +124,9 @@ impl Graph {
 }
 
 impl Plan {
-    /// The plan of the candidate that the heuristics expect to be the fastest, of those that are
-    /// deterministic, round no more than is allowed, run on the device, and work in at most
-    /// `limit` bytes; `None` where there is none.
+    /// Returns the plan of the candidate that the heuristics rank first among those that are
+    /// deterministic, round no more than allowed, run on the device, and need a workspace of at
+    /// most `limit` bytes; `None` if there is none.
     pub(super) fn new(
         handle: sys::cudnnHandle_t,
         p: &Problem,
@@ -143,7 +143,7 @@ impl Plan {
             let heuristics = Descriptor::new(Kind::CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR)?
                 .set_descriptor(Name::CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, &all)?
                 .set(Name::CUDNN_ATTR_ENGINEHEUR_MODE, &[mode])?;
-            // A mode that knows nothing of the problem refuses it.
+            // A mode that does not support the problem fails here.
             let Ok(heuristics) = heuristics.finalize() else { continue };
             let kind = Kind::CUDNN_BACKEND_ENGINECFG_DESCRIPTOR;
             let candidates = heuristics.descriptors(
@@ -158,7 +158,7 @@ impl Plan {
                 let plan = Descriptor::new(Kind::CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)?
                     .set(Name::CUDNN_ATTR_EXECUTION_PLAN_HANDLE, &[handle])?
                     .set_descriptor(Name::CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, &candidate)?;
-                // A candidate that does not suit the device is refused here.
+                // A candidate that does not support the device fails here.
                 let Ok(plan) = plan.finalize() else { continue };
                 let workspace = plan.number(Name::CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE)?;
                 if let Ok(workspace) = usize::try_from(workspace)
@@ -176,13 +176,13 @@ impl Plan {
         Ok(None)
     }
 
-    /// Runs it on the stream of the handle.
+    /// Runs the plan on the stream of the handle.
     ///
     /// # Safety
     ///
-    /// The addresses are those of what is read, of what is written and of the workspace, which have
-    /// the sizes of the problem and live until the stream has run it; they are as aligned as
-    /// was said.
+    /// The addresses must be those of the inputs, the output and the workspace. These must have the
+    /// sizes of the problem and the alignment given to `new`, and live until the stream has run the
+    /// plan.
     pub(super) unsafe fn run(
         &self,
         handle: sys::cudnnHandle_t,
@@ -201,13 +201,13 @@ impl Plan {
             .set(Name::CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, &[first, second, out].map(Address))?
             .set(Name::CUDNN_ATTR_VARIANT_PACK_WORKSPACE, &[Address(workspace)])?
             .finalize()?;
-        // SAFETY: as above.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.plan.execute(handle, &pack) }
     }
 }
 
-/// Whether a candidate is deterministic, sums in the type of sums, and rounds its factors only
-/// where the problem allows it.
+/// Returns whether a candidate is deterministic, sums in the type of sums, and rounds its factors
+/// only if the problem allows it.
 fn allowed(p: &Problem, candidate: &Descriptor) -> Result<bool> {
     let engines = candidate.descriptors(
         Name::CUDNN_ATTR_ENGINECFG_ENGINE,
@@ -218,8 +218,8 @@ fn allowed(p: &Problem, candidate: &Descriptor) -> Result<bool> {
     let notes =
         engine.notes(Name::CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, Type::CUDNN_TYPE_NUMERICAL_NOTE)?;
     let noted = |note: Note| notes.contains(&(note as i32));
-    // For f32 tensor cores round to TF32; half precision is theirs, and those of double precision
-    // round nothing.
+    // For f32, tensor cores round to TF32. Half precision is native to them, and for double
+    // precision they do not round.
     let rounds = p.stored == sys::cudnnDataType_t::CUDNN_DATA_FLOAT
         && noted(Note::CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
     let refused = [

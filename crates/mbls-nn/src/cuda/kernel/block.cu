@@ -1,22 +1,24 @@
-// Layers on CUDA devices: sums over a block, and walks through tensors.
+// Layers on CUDA devices: sums over a block, and iteration over tensors.
 //
-// Stands behind the header of mbls-cuda and in front of the other sources of this folder. Every sum has one order, there are no
-// atomic operations: results have the same bits in every run.
+// This source follows the header of mbls-cuda and precedes the other sources in this folder. Every
+// sum has a fixed order and there are no atomic operations, so results are bit-identical in every
+// run.
 
-// Two sums at once.
+// Two sums.
 struct Pair {
     double first;
     double second;
 };
 
-// The sums over all threads of a block, in one order; all of them get the result. All threads of a block must call it.
+// Returns the sums over all threads of a block, in a fixed order, to all of them. All threads of a
+// block must call it.
 __device__ Pair block_sum(Pair sum) {
     __shared__ Pair of_warps[MAX_THREADS / 32];
     for (u32 offset = 16; offset > 0; offset /= 2) {
         sum.first += __shfl_xor_sync(0xffffffffu, sum.first, offset);
         sum.second += __shfl_xor_sync(0xffffffffu, sum.second, offset);
     }
-    // The last sums may still be read.
+    // Other threads may still read the previous sums.
     __syncthreads();
     if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = sum;
     __syncthreads();
@@ -28,7 +30,8 @@ __device__ Pair block_sum(Pair sum) {
     return sum;
 }
 
-// The entries `start`, `start + step`, .. of a tensor [outer, plane], without a division for each.
+// Iterates over the entries `start`, `start + step`, .. of a tensor [outer, plane], without a
+// division per entry.
 struct Walk {
     u64 at;
     u64 outer;
@@ -57,7 +60,7 @@ __device__ u64 first_of_grid() { return (u64)blockIdx.x * blockDim.x + threadIdx
 
 __device__ u64 step_of_grid() { return (u64)gridDim.x * blockDim.x; }
 
-// `values` where the switch is above 0 (or NaN), else 0.
+// `values` where `gates` is above 0 (or NaN), otherwise 0.
 KERNEL gate(const Stored* gates, const Stored* values, u64 count, Stored* result) {
     for (u64 i = first_of_grid(); i < count; i += step_of_grid()) {
         result[i] = load(gates[i]) <= (Compute)0 ? store((Compute)0) : values[i];

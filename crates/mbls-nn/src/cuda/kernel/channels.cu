@@ -1,9 +1,9 @@
-// What is done per channel of a tensor [outer, channels, plane]: batch normalisation, biases.
+// Per-channel operations on a tensor [outer, channels, plane]: batch normalisation, biases.
 //
-// Sums over a channel are cut into `parts` blocks; each adds a run of at most 32 entries per thread in the computing type,
-// from there on in f64.
+// Sums over a channel are divided into `parts` blocks. Each thread adds a run of at most 32 entries
+// in the computing type; all further sums are in f64.
 
-// In `channels.rs` with the same fields.
+// Same fields as in `channels.rs`.
 struct Channels {
     u64 outer;
     u64 channels;
@@ -15,14 +15,15 @@ static_assert(sizeof(Channels) == 32, "the host passes this size");
 
 __device__ u64 entries(const Channels& shape) { return shape.outer * shape.channels * shape.plane; }
 
-// Entries that are read and written together: 16 bytes, or one.
+// Number of entries in 16 bytes, which are read and written together where possible.
 #define PACK ((u32)(16 / sizeof(Stored)))
 
 template <u32 N> struct alignas(N * sizeof(Stored)) Pack {
     Stored at[N];
 };
 
-// Whether packs are possible: those of a plane belong to one channel, and each tensor (or null) begins at a multiple of 16.
+// Returns whether packs are possible: the entries of a pack belong to one channel, and each tensor
+// (or null) starts at a multiple of 16 bytes.
 __device__ bool packed(const Channels& shape, const void* a, const void* b = 0, const void* c = 0, const void* d = 0) {
     return shape.plane % PACK == 0 && ((u64)a | (u64)b | (u64)c | (u64)d) % 16 == 0;
 }
@@ -34,7 +35,7 @@ template <u32 N> __device__ Channels in_packs(Channels shape) {
     return shape;
 }
 
-// The entries of all channels in turn, or their packs, each with its channel.
+// Iterates over the entries of all channels, or over packs of them, each with its channel.
 struct Everywhere : Walk {
     u64 channels;
     u64 channel;
@@ -52,7 +53,7 @@ struct Everywhere : Walk {
     }
 };
 
-// The block's share of a channel: the places of its entries or packs in the tensor.
+// The block's share of a channel: the positions of its entries or packs in the tensor.
 struct Share {
     const Channels shape;
     u64 channel;
@@ -76,7 +77,7 @@ __device__ void write_part(Pair sum, double* parts) {
     }
 }
 
-// The sums of a channel's parts, one channel a block.
+// Returns the sums of the parts of a channel, one channel per block.
 __device__ Pair add_parts(const double* parts, const Channels& shape) {
     Pair sum = {0, 0};
     for (u64 part = threadIdx.x; part < shape.parts; part += blockDim.x) {
@@ -92,7 +93,7 @@ template <u32 N> __device__ Pair moments_of_share(const Stored* x, const Channel
     Pair sum = {0, 0};
     if (share.inside()) {
         double origin = (double)load(x[share.channel * shape.plane]);
-        // Around an entry of its own no thread loses digits to a mean far from 0.
+        // Sums around an entry of its own, so that no thread loses digits to a mean far from 0.
         Compute centre = load(pack<N>(x, share.place()).at[0]);
         Compute plain = 0, squares = 0;
         double count = 0;
@@ -124,7 +125,7 @@ KERNEL moments(const double* parts, const Stored* x, const Channels shape, doubl
         double count = (double)(shape.outer * shape.plane);
         double mean = sum.first / count;
         double variance = sum.second / count - mean * mean;
-        // Rounding may leave less than 0; NaN stays.
+        // Rounding may leave a value below 0; NaN stays NaN.
         variance = variance < 0 ? 0 : variance;
         statistics[blockIdx.x] = (Compute)((double)load(x[blockIdx.x * shape.plane]) + mean);
         statistics[shape.channels + blockIdx.x] = (Compute)variance;
@@ -132,7 +133,7 @@ KERNEL moments(const double* parts, const Stored* x, const Channels shape, doubl
     }
 }
 
-// `y = (x - mean) inverse weight + bias`.
+// The affine map `y = (x - mean) inverse weight + bias`.
 struct Line {
     Compute mean;
     Compute scale;
@@ -145,7 +146,7 @@ __device__ Line line(const Compute* mean, const Compute* inverse, const Compute*
     return {mean[c], inverse[c] * weight[c], bias[c]};
 }
 
-// A rectifier lets through what is above 0, or NaN.
+// ReLU passes values above 0, and NaN.
 __device__ bool open(Compute value) { return !(value <= (Compute)0); }
 
 template <u32 N>
@@ -166,7 +167,7 @@ __device__ void normalise_all(const Stored* x, const Stored* residual, const Com
     }
 }
 
-// The line, with `residual` where it is not null, and rectified where that is wanted.
+// The affine map, plus `residual` if it is not null, then ReLU if `rectified`.
 KERNEL normalise(const Stored* x, const Stored* residual, const Compute* mean, const Compute* inverse, const Compute* weight,
                  const Compute* bias, const Channels shape, u32 rectified, Stored* y) {
     if (packed(shape, x, residual, y)) {
@@ -176,12 +177,13 @@ KERNEL normalise(const Stored* x, const Stored* residual, const Compute* mean, c
     }
 }
 
-// What a rectifier lets through of the gradient.
+// The source of ReLU's derivative in the backward pass.
 enum Gate : u32 {
     NO_RECTIFIER = 0,
-    // The result tells: with an addition it is not known from `x` alone. What is let through is the gradient of what was added.
+    // From the result: with a residual the derivative does not follow from `x` alone. The gated
+    // gradient is also the gradient of the residual.
     BY_RESULT = 1,
-    // The line tells, so that the result need not be read.
+    // From the affine map, so that the result need not be read.
     BY_LINE = 2,
 };
 
@@ -197,7 +199,7 @@ __device__ Pair gradients_of_share(const Stored* x, const Stored* y, const Store
         if (gate == BY_RESULT) results = pack<N>(y, at);
         for (u32 k = 0; k < N; ++k) {
             Compute slope = load(slopes.at[k]), value = load(values.at[k]);
-            // As the forward pass has rounded it.
+            // Rounded as in the forward pass.
             if (gate == BY_LINE && !open(load(store(to.at(value))))) slope = 0;
             if (gate == BY_RESULT && !open(load(results.at[k]))) slope = 0;
             slopes.at[k] = store(slope);
@@ -209,7 +211,7 @@ __device__ Pair gradients_of_share(const Stored* x, const Stored* y, const Store
     return {(double)plain, (double)products};
 }
 
-// Sums of what is let through of `g`, and of its products with `x - mean`.
+// Sums of the gated `g`, and of its products with `x - mean`.
 KERNEL gradient_parts(const Stored* x, const Stored* y, const Stored* g, const Compute* mean, const Compute* inverse,
                       const Compute* weight, const Compute* bias, const Channels shape, u32 gate, Stored* let_through, double* parts) {
     bool packs = packed(shape, x, y, g, let_through);
@@ -218,7 +220,8 @@ KERNEL gradient_parts(const Stored* x, const Stored* y, const Stored* g, const C
                parts);
 }
 
-// Rows of `rows`: the gradients of weight and bias, then `scale`, `slope` and `offset` of `normalise_backward`.
+// Rows of `rows`: the gradients of weight and bias, then `scale`, `slope` and `offset` of
+// `normalise_backward`.
 KERNEL gradients(const double* parts, const Compute* inverse, const Compute* weight, const Channels shape, u32 own, Compute* rows) {
     Pair sum = add_parts(parts, shape);
     if (threadIdx.x == 0) {
@@ -257,7 +260,8 @@ __device__ void normalise_backward_all(const Stored* x, const Stored* g, const C
     }
 }
 
-// `dx = scale g + slope (x - mean) + offset`, the latter two where the statistics are the batch's own.
+// `dx = scale g + slope (x - mean) + offset`, the latter two only if the statistics are the
+// batch's.
 KERNEL normalise_backward(const Stored* x, const Stored* g, const Compute* mean, const Compute* inverse, const Compute* weight,
                           const Compute* bias, const Compute* rows, const Channels shape, u32 gate, u32 own, Stored* dx) {
     if (packed(shape, x, g, dx)) {

@@ -1,7 +1,7 @@
-// What is done in each plane of a tensor: pooling and resampling. Backward passes gather: every entry of the input adds what
-// the outputs that saw it have for it, in the order of the outputs.
+// Per-plane operations: pooling and resampling. Backward passes gather: every entry of the input
+// sums the gradients from the outputs that read it, in the order of the outputs.
 
-// In `planes.rs` with the same fields.
+// Same fields as in `planes.rs`.
 struct Planes {
     u64 planes;
     u32 height;
@@ -12,8 +12,8 @@ struct Planes {
 
 static_assert(sizeof(Planes) == 24, "the host passes this size");
 
-// Ranges along both axes, for each position of rows, then of columns: all first entries of rows, all ends of rows, columns
-// likewise.
+// Ranges along both axes, for each position of rows, then of columns: the starts of all rows, the
+// ends of all rows, then likewise for columns.
 struct Ranges {
     u32 row;
     u32 row_end;
@@ -24,7 +24,7 @@ struct Ranges {
         : row(table[i]), row_end(table[rows + i]), column(table[2 * rows + j]), column_end(table[2 * rows + columns + j]) {}
 };
 
-// The maximum of each window, and its place in the plane: the first of several, the last NaN.
+// The maximum of each window, and its position in the plane: the first of ties, the last NaN.
 KERNEL maxima(const Stored* x, const u32* table, const Planes shape, Stored* y, u32* places) {
     u64 positions = (u64)shape.out_height * shape.out_width, plane = (u64)shape.height * shape.width;
     u64 count = shape.planes * positions;
@@ -49,7 +49,8 @@ KERNEL maxima(const Stored* x, const u32* table, const Planes shape, Stored* y, 
     }
 }
 
-// The sum of the gradients of those outputs that took an entry; `table` has the outputs that see it.
+// The sum of the gradients of those outputs whose maximum is at the entry; `table` has the outputs
+// that read it.
 KERNEL maxima_backward(const Stored* g, const u32* places, const u32* table, const Planes shape, Stored* dx) {
     u64 positions = (u64)shape.out_height * shape.out_width, plane = (u64)shape.height * shape.width;
     u64 count = shape.planes * plane;
@@ -67,8 +68,8 @@ KERNEL maxima_backward(const Stored* g, const u32* places, const u32* table, con
     }
 }
 
-// Weighted sums over a range of rows and columns; `weights` has those of each row, `row_taps` apart, then those of columns.
-// The backward pass is the same with the transposed map.
+// Weighted sums over a range of rows and columns. `weights` has those of each row, `row_taps`
+// apart, then those of columns. The backward pass is the same with the transposed map.
 KERNEL resample(const Stored* x, const u32* table, const Compute* weights, u32 row_taps, u32 column_taps, const Planes shape,
                 Stored* y) {
     u64 positions = (u64)shape.out_height * shape.out_width, plane = (u64)shape.height * shape.width;
@@ -95,7 +96,7 @@ KERNEL resample(const Stored* x, const u32* table, const Compute* weights, u32 r
 KERNEL plane_means(const Stored* x, u64 planes, u64 plane, Stored* y) {
     u32 lane = threadIdx.x % 32;
     u64 warps = blockDim.x / 32;
-    // The same number of steps for every thread of a block, which exchange sums.
+    // Every thread of a block runs the same number of steps, because the threads exchange sums.
     for (u64 first = blockIdx.x * warps; first < planes; first += gridDim.x * warps) {
         u64 n = first + threadIdx.x / 32;
         Compute sum = 0;

@@ -1,4 +1,4 @@
-// Rows of a table by index.
+// Table look-up by index.
 
 // Row `k` of the result is row `indices[k]` of the table.
 KERNEL gather_rows(const Stored* table, const u32* indices, u64 count, u64 size, Stored* result) {
@@ -7,8 +7,8 @@ KERNEL gather_rows(const Stored* table, const u32* indices, u64 count, u64 size,
     }
 }
 
-// Adds rows of `g` to the rows of the table they came from: row `rows[k]` gets those at `order[starts[k]]` up to
-// `order[starts[k + 1]]`, exclusive. The other rows stay.
+// Adds rows of `g` to the table rows that they were read from: row `rows[k]` gets those at
+// `order[starts[k]]` up to `order[starts[k + 1]]`, exclusive. The other rows are unchanged.
 KERNEL gather_rows_backward(const Stored* g, const u32* rows, const u32* starts, const u32* order, u64 count, u64 size,
                             Stored* result) {
     for (Walk walk(first_of_grid(), step_of_grid(), size); walk.at < count * size; walk.next()) {

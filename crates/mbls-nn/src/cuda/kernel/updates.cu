@@ -1,6 +1,7 @@
-// Steps of optimizers, in f64 and rounded once for each number that is kept, and sums of squares.
+// Optimizer steps, computed in f64 with one rounding per stored number, and sums of squares.
 
-// What a parameter is: the master weight, unless somebody has set the parameter since.
+// Returns the current value of a parameter: the master weight, unless the parameter was set from
+// elsewhere since.
 __device__ double present(const Stored* p, const Compute* master, u64 i) {
     Compute rounded = load(p[i]);
     return (double)(master && load(store(master[i])) == rounded ? master[i] : rounded);
@@ -12,7 +13,7 @@ __device__ void keep(double value, Stored* p, Compute* master, u64 i) {
     p[i] = store(kept);
 }
 
-// In `update.rs` with the same fields.
+// Same fields as in `update.rs`.
 struct Sgd {
     double learning_rate;
     double momentum;
@@ -37,7 +38,7 @@ KERNEL sgd(Stored* p, const Stored* g, Compute* master, Compute* momentum, Compu
     }
 }
 
-// In `update.rs` with the same fields.
+// Same fields as in `update.rs`.
 struct Adam {
     double beta1;
     double beta2;
@@ -64,7 +65,7 @@ KERNEL adam(Stored* p, const Stored* g, Compute* master, Compute* mean, Compute*
     }
 }
 
-// In `update.rs` with the same fields.
+// Same fields as in `update.rs`.
 struct Running {
     double share;
     double factor;
@@ -72,7 +73,7 @@ struct Running {
 
 static_assert(sizeof(Running) == 16, "the host passes this size");
 
-// Moves a running statistic by that of a batch.
+// Updates a running statistic with that of a batch.
 KERNEL running(Stored* p, const Stored* batch, Compute*, Compute*, Compute*, u64 count, const Running rule) {
     for (u64 i = first_of_grid(); i < count; i += step_of_grid()) {
         double value = (1.0 - rule.share) * (double)load(p[i]) + rule.share * rule.factor * (double)load(batch[i]);
@@ -80,7 +81,7 @@ KERNEL running(Stored* p, const Stored* batch, Compute*, Compute*, Compute*, u64
     }
 }
 
-// A sum for each block.
+// Computes one sum per block.
 KERNEL square_parts(const Stored* x, u64 count, double* parts) {
     Pair sum = {0, 0};
     for (u64 i = first_of_grid(); i < count; i += step_of_grid()) {
@@ -91,7 +92,7 @@ KERNEL square_parts(const Stored* x, u64 count, double* parts) {
     if (threadIdx.x == 0) parts[blockIdx.x] = sum.first;
 }
 
-// The sum of all parts, by one block.
+// Computes the sum of all parts, with one block.
 KERNEL sum_parts(const double* parts, u64 count, double* result) {
     Pair sum = {0, 0};
     for (u64 i = threadIdx.x; i < count; i += blockDim.x) sum.first += parts[i];

@@ -1,4 +1,4 @@
-//! Files written by hand: pickles, zip archives and the older container.
+//! Hand-written files: pickles, zip archives and the older container.
 
 /// The opcodes that the tests write.
 #[derive(Clone, Default)]
@@ -26,7 +26,7 @@ impl Pickle {
         values.iter().fold(self.op(b"("), |pickle, &value| pickle.int(value)).op(b"t")
     }
 
-    /// A storage of floats.
+    /// Appends a storage of floats.
     pub(crate) fn storage(self, key: &str, length: i64) -> Self {
         self.op(b"(")
             .text("storage")
@@ -37,7 +37,7 @@ impl Pickle {
             .op(b"tQ")
     }
 
-    /// A tensor of floats.
+    /// Appends a tensor of floats.
     pub(crate) fn tensor(
         self,
         key: &str,
@@ -51,7 +51,7 @@ impl Pickle {
         call.ints(shape).ints(stride).op(b"\x89ccollections\nOrderedDict\n)RtR")
     }
 
-    /// A dict of this one tensor and its end.
+    /// Returns a dict with this one tensor, including its end.
     pub(crate) fn dict_of_tensor(
         length: i64,
         offset: i64,
@@ -62,7 +62,7 @@ impl Pickle {
     }
 }
 
-/// A checksum as in zip archives.
+/// Returns a checksum as in zip archives.
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| {
@@ -71,7 +71,7 @@ fn crc(bytes: &[u8]) -> u32 {
     })
 }
 
-/// An entry of a zip archive; what is said of it may be wrong.
+/// An entry of a zip archive, whose header fields may be wrong.
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) name: String,
@@ -93,7 +93,7 @@ impl Entry {
     }
 }
 
-/// A zip archive of these entries.
+/// Returns a zip archive of these entries.
 pub(crate) fn zip(entries: &[Entry]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut directory = Vec::new();
@@ -130,12 +130,12 @@ pub(crate) fn zip(entries: &[Entry]) -> Vec<u8> {
     file
 }
 
-/// Six floats, 0 to 5.
+/// Returns six floats, 0 to 5.
 pub(crate) fn six() -> Vec<u8> {
     (0..6u8).flat_map(|i| f32::from(i).to_le_bytes()).collect()
 }
 
-/// The entries of a file of torch.save with this pickle and a storage "0" of [`six`] floats.
+/// Returns the entries of a torch.save file with this pickle and a storage "0" of [`six`] floats.
 pub(crate) fn entries(pickle: &[u8]) -> Vec<Entry> {
     vec![
         Entry::new("a/data.pkl", pickle),
@@ -144,12 +144,12 @@ pub(crate) fn entries(pickle: &[u8]) -> Vec<Entry> {
     ]
 }
 
-/// The same as one file.
+/// Returns the same as one file.
 pub(crate) fn archive(pickle: &[u8]) -> Vec<u8> {
     zip(&entries(pickle))
 }
 
-/// The same in the older container.
+/// Returns the same in the older container.
 pub(crate) fn legacy(pickle: &[u8]) -> Vec<u8> {
     let magic = Pickle::new().op(b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.");
     let version = Pickle::new().int(1001).op(b".");

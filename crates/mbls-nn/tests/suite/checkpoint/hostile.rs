@@ -1,11 +1,11 @@
-//! Files that are damaged or made to harm.
+//! Damaged and malicious files.
 
 use super::files::{Entry, Pickle, archive, entries, legacy, zip};
 use super::torch::path;
 use mbls_nn::Checkpoint;
 use mbls_nn::checkpoint::{StateDict, ToTensor};
 
-/// Reads a file and everything that can be asked of it.
+/// Reads a file and everything in it.
 fn use_all(file: &[u8]) -> Result<(), String> {
     let checkpoint = Checkpoint::from_bytes(file).map_err(|e| e.to_string())?;
     let weights = checkpoint.state_dict();
@@ -15,7 +15,7 @@ fn use_all(file: &[u8]) -> Result<(), String> {
     weights.map(drop).map_err(|e| e.to_string())
 }
 
-/// The problem of this pickle, which both containers report.
+/// Returns the problem with this pickle, which both containers report.
 fn problem(pickle: &[u8]) -> String {
     let new = use_all(&archive(pickle)).expect_err("a zip archive");
     use_all(&legacy(pickle)).expect_err("the older container");
@@ -109,7 +109,7 @@ fn changed_weights_in_an_archive_are_noticed() {
 }
 
 #[test]
-fn what_is_no_checkpoint_is_named() {
+fn files_that_are_not_checkpoints_are_named() {
     for (file, part) in [
         (&b""[..], "empty"),
         (b"<!DOCTYPE html><html><body>404</body></html>", "a web page"),
@@ -160,7 +160,7 @@ fn archives_that_say_something_wrong_are_refused() {
 #[test]
 fn overlapping_entries_are_refused() {
     let mut file = archive(&Pickle::dict_of_tensor(6, 0, &[6], &[1]));
-    // The second entry of the directory, moved to the first one's place.
+    // The second entry of the directory, moved to the position of the first.
     let second = file
         .windows(4)
         .enumerate()
@@ -306,7 +306,7 @@ fn functions_are_never_run_but_named_where_a_tensor_is_needed() {
     let weights = |p: Pickle| p.op(b"}").text("w").tensor("0", 6, 0, &[6], &[1]).op(b"s");
     let pickle = weights(Pickle::new().op(b"}(").text("state_dict")).text("hook");
     let pickle = call(pickle).op(b"u.").0;
-    // Beside the weights it is carried along.
+    // Outside the weights it is kept.
     for bytes in [archive(&pickle), legacy(&pickle)] {
         let checkpoint = Checkpoint::from_bytes(bytes).expect("a checkpoint");
         assert_eq!(checkpoint.state_dict().expect("weights").len(), 1);
@@ -319,7 +319,7 @@ fn functions_are_never_run_but_named_where_a_tensor_is_needed() {
     let among = weights(Pickle::new().op(b"}").text("state_dict")).text("v");
     refused(&call(among).op(b"ss.").0, "\"v\": an object made by posix.system, which is not run");
     refused(&call(Pickle::new()).op(b".").0, "posix.system");
-    // So are what objects do while they are built.
+    // Functions called while objects are built are an error too.
     let built =
         Pickle::new().op(b"}").text("v").op(b"cbuiltins\neval\n").text("1/0").op(b"\x85\x81}b");
     refused(&built.op(b"s.").0, "builtins.eval");
@@ -329,7 +329,7 @@ fn functions_are_never_run_but_named_where_a_tensor_is_needed() {
 #[test]
 fn bombs_are_defused() {
     let many = |ops: &[u8], count: usize| ops.repeat(count);
-    // A million lists, one within the other; as many marks; objects that hold themselves.
+    // A million nested lists, as many marks, and objects that contain themselves.
     let nested =
         [b"\x80\x02".to_vec(), many(b"]", 1_000_000), many(b"a", 999_999), b".".to_vec()].concat();
     refused(&nested, "a list of 1");
@@ -344,12 +344,12 @@ fn bombs_are_defused() {
     );
     refused(b"\x80\x02]q\0h\0a.", "a list of 1");
     refused(b"\x80\x02}q\0X\x05\0\0\0modelh\0s.", "a dict of 1");
-    // Two to the power of 10000 items, if the memo copied.
+    // 2^10000 items, if the memo copied.
     let doubled: Vec<u8> = (0..10_000u32)
         .flat_map(|i| [b"q\0h\0h\0\x86", &b"r"[..], &i.to_le_bytes()].concat())
         .collect();
     refused(&[b"\x80\x02N", &doubled[..], b"."].concat(), "a tuple of 2");
-    // A long list of pairs, made a dict again and again.
+    // A long list of pairs, converted to a dict again and again.
     let pairs = [
         b"\x80\x02](".to_vec(),
         many(b"NN\x86", 10_000),

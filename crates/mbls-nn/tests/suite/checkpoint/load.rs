@@ -1,4 +1,4 @@
-//! Checkpoints into stores that they fit more or less, and back to safetensors.
+//! Loading checkpoints into stores that they fit completely or partly, and saving to safetensors.
 
 use super::torch::path;
 use candle_core::{DType, Device, Tensor};
@@ -7,7 +7,7 @@ use mbls_nn::{BatchNorm1d, Checkpoint, Fit, Linear, ParamStore, Result};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// The network of the fixtures, with a classifier of this many classes.
+/// Returns the network of the fixtures, with a classifier of this many classes.
 fn network(dtype: DType, classes: usize) -> Result<ParamStore> {
     let store = ParamStore::new(5, dtype, &Device::Cpu);
     BatchNorm1d::new(2, store.var_builder().pp("bn"))?;
@@ -145,7 +145,7 @@ fn a_header_whose_size_begins_as_a_pickle_is_read() -> Result<()> {
     for protocol in 2..=5 {
         let bytes = usize::from(protocol) * 256 + 0x80;
         let store = ParamStore::new(1, DType::F32, &Device::Cpu);
-        // What is beside the name takes 53 bytes, and the header is filled up to a multiple of 8.
+        // The rest of the header takes 53 bytes, and the header is padded to a multiple of 8.
         store.var_builder().get(2, &"n".repeat(bytes - 56))?;
         let saved = store.to_safetensors()?;
         assert_eq!(saved[..3], [0x80, protocol, 0]);
@@ -184,7 +184,7 @@ proptest! {
 }
 
 #[test]
-fn a_part_is_loaded_by_the_names_behind_its_own() -> Result<()> {
+fn a_part_is_loaded_by_the_names_after_its_prefix() -> Result<()> {
     let checkpoint = Checkpoint::read(&path("zip-protocol-2.pth"))?;
     let file = checkpoint.state_dict()?;
     let store = ParamStore::new(5, DType::F32, &Device::Cpu);

@@ -1,4 +1,4 @@
-//! Files of a network's weights, written whole or not at all.
+//! Files of a network's weights, written atomically.
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Init;
@@ -25,13 +25,13 @@ fn what_is_saved_is_read_again() -> Result<()> {
     for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
         let (saved, other) = (network(1, dtype)?, network(2, dtype)?);
         assert_ne!(values(&saved)?, values(&other)?);
-        // The second time over the file of another type.
+        // The second time overwriting the file of another type.
         saved.save(&path)?;
         assert_eq!(std::fs::read(&path).unwrap(), saved.to_safetensors()?);
         let report = other.load(&Checkpoint::read(&path)?, Fit::Strict)?;
         assert!(report.fits() && report.loaded.len() == 7, "{report}");
         assert_eq!(values(&saved)?, values(&other)?);
-        // Nothing else is left there.
+        // Nothing else is left in the directory.
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
     Ok(())
@@ -44,7 +44,7 @@ fn a_write_that_fails_names_the_file_and_leaves_the_old_one() -> Result<()> {
     let store = network(1, DType::F32)?;
     store.save(&path)?;
     let old = std::fs::read(&path).unwrap();
-    // A directory in the temporary file's place.
+    // A directory at the path of the temporary file.
     let temporary = folder.path().join("file.tmp");
     std::fs::create_dir(&temporary).unwrap();
     let error = atomic::write(&path, b"new").unwrap_err().to_string();
@@ -52,13 +52,13 @@ fn a_write_that_fails_names_the_file_and_leaves_the_old_one() -> Result<()> {
     let error = network(2, DType::F32)?.save(&path).unwrap_err().to_string();
     assert!(error.contains("cannot write") && error.contains("file.tmp"), "{error}");
     std::fs::remove_dir(&temporary).unwrap();
-    // A tensor that cannot be written: before anything is.
+    // A tensor that cannot be written fails before anything is written.
     store.var_builder().get_with_hints(1, "__metadata__", Init::Const(0.0))?;
     let error = store.save(&path).unwrap_err().to_string();
     assert!(error.contains("__metadata__"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), old);
     assert!(!temporary.exists());
-    // A directory in the file's place, and a directory that is not there.
+    // A directory at the path of the file, and a directory that does not exist.
     let error = atomic::write(folder.path(), b"new").unwrap_err().to_string();
     let name = folder.path().display().to_string();
     assert!(error.starts_with("cannot replace") && error.contains(&name), "{error}");
@@ -69,7 +69,7 @@ fn a_write_that_fails_names_the_file_and_leaves_the_old_one() -> Result<()> {
     Ok(())
 }
 
-/// A killed process leaves a part of the temporary file; the next one writes over it.
+/// A killed process leaves part of the temporary file, and the next one overwrites it.
 #[test]
 fn what_a_killed_process_left_is_overwritten() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Files that torch.save wrote, against the values that PyTorch saw in them.
+//! Files written by torch.save, compared with the values that PyTorch reads from them.
 
 use candle_core::{DType, Tensor};
 use mbls_nn::checkpoint::{StateDict, ToTensor};
@@ -45,7 +45,7 @@ fn check(what: &str, found: &Tensor, expected: &Value) -> Result<()> {
     Ok(())
 }
 
-/// The object at a path through dicts and lists.
+/// Returns the object at a path through dicts and lists.
 fn walk<'a>(root: checkpoint::Value<'a>, path: &Value) -> checkpoint::Value<'a> {
     path.as_array().expect("path").iter().fold(root, |value, part| {
         let next = match part {
@@ -94,7 +94,7 @@ fn sorted<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a String> {
 }
 
 #[test]
-fn objects_beside_the_weights_are_visible_and_never_made() -> Result<()> {
+fn objects_outside_the_weights_are_visible_and_never_created() -> Result<()> {
     let checkpoint = Checkpoint::read(&path("full-sgd.pth"))?;
     let root = checkpoint.root();
     let args = root.get("args").expect("args");

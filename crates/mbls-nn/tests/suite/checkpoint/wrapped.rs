@@ -1,4 +1,4 @@
-//! Networks saved in wrappers: files of PyTorch, and the state of an average of ours.
+//! Networks saved in wrappers: PyTorch files, and the state of our average.
 
 use super::torch::path;
 use candle_core::{DType, Device, Tensor};
@@ -8,7 +8,7 @@ use mbls_nn::{
 };
 use std::collections::BTreeMap;
 
-/// The network of the fixtures, within a part where there is one.
+/// Returns the network of the fixtures, inside the part `part` unless it is empty.
 fn network(part: &str) -> Result<ParamStore> {
     let store = ParamStore::new(5, DType::F32, &Device::Cpu);
     let vb = part
@@ -27,7 +27,7 @@ fn values<'a>(
     state.into_iter().map(|(name, tensor)| Ok((name.clone(), numbers(tensor)?))).collect()
 }
 
-/// A file under these names, each a tensor of its own.
+/// Returns a file with these names, each a separate tensor.
 fn file(names: &[&str]) -> Result<Checkpoint> {
     let shape = |name: &str| match name.rsplit_once('.').map_or(name, |(_, last)| last) {
         "weight" if name.contains("fc") => vec![3, 2],
@@ -47,7 +47,8 @@ fn prefixed(prefix: &str, more: &[&str]) -> Result<Checkpoint> {
     file(&names.iter().map(String::as_str).chain(more.iter().copied()).collect::<Vec<_>>())
 }
 
-/// What torch saves of wrapped networks is loaded whole, and the report says without which prefix.
+/// Files that torch saves of wrapped networks are loaded completely, and the report names the
+/// removed prefix.
 #[test]
 fn files_of_wrapped_networks_are_loaded() -> Result<()> {
     for (name, prefix, unexpected, fit) in [
@@ -72,7 +73,7 @@ fn files_of_wrapped_networks_are_loaded() -> Result<()> {
             report.to_string().starts_with(&format!("6 loaded, without the prefix {prefix:?}")),
             "{report}"
         );
-        // The fixture says which values these are.
+        // The fixture defines these values.
         let own = values(&store.state())?;
         for (full, numbers) in values(&checkpoint.state_dict()?)? {
             let short = full.strip_prefix("model.module.").unwrap_or(&full);
@@ -80,7 +81,7 @@ fn files_of_wrapped_networks_are_loaded() -> Result<()> {
                 assert_eq!(*found, numbers, "{name}: {full}");
             }
         }
-        // A part of another network takes the same file.
+        // A part of another network loads the same file.
         let part = network("backbone")?;
         let report = part.load_part("backbone", &checkpoint, fit)?;
         assert_eq!((report.loaded.len(), report.prefix.as_str()), (6, prefix), "{name}: {report}");
@@ -104,11 +105,11 @@ fn the_state_of_an_average_is_loaded() -> Result<()> {
     };
     let taken = network("")?;
     check(&taken, &taken.load_state(&ema.state())?)?;
-    // And from a file of it.
+    // And from a file of that state.
     let bytes = safetensors::serialize(ema.state(), None).expect("bytes");
     let taken = network("")?;
     check(&taken, &taken.load(&Checkpoint::from_bytes(bytes)?, Fit::Strict)?)?;
-    // What is missing is still an error, which says what was taken off.
+    // A missing tensor is still an error, which names the removed prefix.
     let mut state = ema.state();
     state.remove("module.fc.bias");
     let message = network("")?.load_state(&state).expect_err("a bias is missing").to_string();
@@ -133,7 +134,8 @@ fn every_wrapper_comes_off_alone_and_in_another() -> Result<()> {
         let report = network("")?.load(&prefixed(prefix, &[])?, Fit::Strict)?;
         assert_eq!((report.loaded.len(), report.prefix.as_str()), (6, prefix));
         assert!(report.fits());
-        // A network that has the prefix itself keeps it, and one that has a part of it keeps that.
+        // A network that has the prefix itself keeps it, and one that has a part of it keeps that
+        // part.
         let same = network(prefix)?;
         let report = same.load(&prefixed(prefix, &[])?, Fit::Strict)?;
         assert_eq!((report.loaded.len(), report.prefix.as_str()), (6, ""));
@@ -145,18 +147,18 @@ fn every_wrapper_comes_off_alone_and_in_another() -> Result<()> {
 
 #[test]
 fn a_prefix_stays_where_nothing_is_gained() -> Result<()> {
-    // No wrapper's.
+    // Not a prefix of a wrapper.
     let message = network("")?
         .load(&prefixed("student.", &[])?, Fit::Strict)
         .expect_err("another name")
         .to_string();
     assert!(message.contains("0 loaded") && message.contains("student.bn.bias"), "{message}");
-    // More of the names fit as they are.
+    // More of the names fit unchanged.
     let own = prefixed("", &["model.fc.weight"])?;
     let report = network("")?.load(&own, Fit::Except(&["model"]))?;
     assert_eq!((report.loaded.len(), report.prefix.as_str()), (6, ""));
     assert_eq!(report.unexpected, ["model.fc.weight"]);
-    // Two sets of weights, one of them in a wrapper: nobody but the user knows which is meant.
+    // Two sets of weights, one of them in a wrapper: only the user knows which is meant.
     let two = file(&["fc.weight", "module.fc.weight", "module.fc.bias"])?;
     let store = ParamStore::new(1, DType::F32, &Device::Cpu);
     Linear::new(2, 3, store.var_builder().pp("fc"))?;
@@ -177,7 +179,7 @@ fn only_counts_of_an_average_are_let_through() -> Result<()> {
         let report = taken.load(&Checkpoint::from_bytes(store.to_safetensors()?)?, Fit::Strict)?;
         assert_eq!((report.loaded.len(), report.unexpected), (2, vec![count.to_owned()]));
     }
-    // A weight of that name is none, nor is any other tensor beside the network.
+    // A weight with that name is not a counter, nor is any other additional tensor.
     for (name, shape) in
         [("step", vec![3]), ("scale", vec![]), ("module.n_averaged.weight", vec![])]
     {
@@ -189,7 +191,7 @@ fn only_counts_of_an_average_are_let_through() -> Result<()> {
         let refused = taken.load(&Checkpoint::from_bytes(store.to_safetensors()?)?, Fit::Strict);
         assert!(refused.is_err(), "{name}");
     }
-    // A network that has such a variable takes it.
+    // A network with a variable of that name loads it.
     let store = ParamStore::new(9, DType::F32, &Device::Cpu);
     store.var_builder().get((), "step")?;
     assert_eq!(

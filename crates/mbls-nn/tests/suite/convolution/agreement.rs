@@ -1,4 +1,4 @@
-//! The back ends against one another, layouts, and numbers of threads.
+//! Agreement of the back ends, of memory layouts, and of numbers of threads.
 
 use super::{config, evaluate, fits, forms, operands};
 use crate::support::{bits, cpu, difference, noise, portable};
@@ -27,7 +27,7 @@ proptest! {
         dilation in [1usize..4, 1usize..4], bias: bool, square: bool,
     ) {
         let (groups, inputs, outputs) = channels;
-        // Half of the cases as Winograd's form wants them.
+        // Half of the cases meet the conditions of Winograd's algorithm.
         let (kernel, stride) = if square { ([3, 3], [1, 1]) } else { (kernel, stride) };
         let config = config(stride, padding, dilation, groups);
         let shape = [images, groups * inputs, size[0], size[1]];
@@ -62,7 +62,8 @@ proptest! {
 
 #[test]
 fn large_ones_agree() -> Result<()> {
-    // More than is handled at once in every form, and sizes that tiles divide and do not.
+    // More than every algorithm processes at once, and sizes that are and are not multiples of the
+    // tiles.
     for (x, outputs, kernel, config) in [
         ([67, 4, 9, 8], 6, [3, 3], config([1, 1], [1, 1], [1, 1], 1)),
         ([3, 24, 30, 30], 8, [3, 3], config([2, 2], [1, 1], [1, 1], 1)),
@@ -91,11 +92,11 @@ fn one_dimension_is_two_with_height_one() -> Result<()> {
 }
 
 #[test]
-fn strange_layouts_are_read_right() -> Result<()> {
+fn unusual_layouts_are_read_correctly() -> Result<()> {
     let config = config([1, 1], [1, 1], [1, 1], 1);
     let dense =
         |t: &Tensor| Tensor::from_vec(t.flatten_all()?.to_vec1::<f64>()?, t.shape(), &Device::Cpu);
-    // Transposed, repeated (stride 0), and a part of a larger tensor.
+    // Transposed, broadcast (stride 0), and a view of a larger tensor.
     let x = noise(&[7, 30, 5, 9], 1)?.transpose(0, 2)?.narrow(0, 1, 4)?;
     let weight = noise(&[1, 30, 3, 1], 2)?.broadcast_as((26, 30, 3, 3))?;
     let bias = noise(&[52], 3)?.narrow(0, 26, 26)?;

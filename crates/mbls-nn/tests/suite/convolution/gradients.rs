@@ -1,4 +1,4 @@
-//! Values and gradients against PyTorch and finite differences.
+//! Values and gradients compared with PyTorch and finite differences.
 
 use super::{config, evaluate, fits, forms, operands};
 use crate::support::{difference, noise, stored_tensor, weighted_sum};
@@ -64,7 +64,7 @@ fn gradients_are_finite_differences_over_a_grid_of_settings() -> Result<()> {
     let total =
         sizes.len() * kernels.len() * strides.len() * paddings.len() * dilations.len() * rest.len();
     let mut checked = 0;
-    // Every 11th: the number has no divisor in common with the lengths, so that every setting meets
+    // Every 11th: 11 and the lengths have no common divisor, so every setting is combined with
     // every other.
     for mut i in (0..total).step_by(11) {
         let mut pick = |n: usize| {
@@ -128,8 +128,8 @@ fn gradients_are_finite_differences_in_one_dimension() -> Result<()> {
 
 #[test]
 fn slopes_of_many_channels_are_finite_differences() -> Result<()> {
-    // Channels enough for each of the fast forms; a difference along a few directions instead of
-    // one for each entry.
+    // Enough channels for each of the fast algorithms; differences along a few directions instead
+    // of one per entry.
     for (x, outputs, kernel, config) in [
         ([2, 24, 7, 6], 32, [3, 3], config([1, 1], [1, 0], [1, 1], 1)),
         ([1, 64, 9, 8], 64, [3, 3], config([1, 1], [2, 2], [2, 2], 2)),

@@ -1,4 +1,4 @@
-//! The layers: initial weights, bad input.
+//! The layers: initial weights, invalid input.
 
 use super::forms;
 use crate::support::{difference, noise, portable};

@@ -1,5 +1,5 @@
-//! Convolutions of one and two dimensions: against PyTorch, finite differences and one another, and
-//! their bad input.
+//! Convolutions of one and two dimensions: compared with PyTorch, finite differences and each
+//! other, and with invalid input.
 
 mod agreement;
 mod gradients;
@@ -28,7 +28,7 @@ fn fits<const D: usize>(sizes: [usize; D], kernel: [usize; D], config: &ConvConf
     (0..D).all(|i| (kernel[i] - 1) * config.dilation[i] < sizes[i] + 2 * config.padding[i])
 }
 
-/// Input, weight and, if wanted, bias.
+/// Input, weight and, with `bias`, a bias.
 fn operands(
     x: &[usize],
     outputs: usize,

@@ -1,5 +1,5 @@
-//! Networks made of these layers, continued from PyTorch's checkpoints: logits, running statistics
-//! and three training steps.
+//! Networks composed of these layers, continued from PyTorch's checkpoints: logits, running
+//! statistics and three training steps.
 
 mod network;
 
@@ -26,7 +26,8 @@ struct Case {
 }
 
 impl Case {
-    /// `(store, network)` with the checkpoint's weights; `None` for an architecture unknown here.
+    /// Returns `(store, network)` with the checkpoint's weights; `None` for an unknown
+    /// architecture.
     fn load(&self) -> Result<Option<(ParamStore, Box<dyn ModuleT>)>> {
         let store = ParamStore::new(0, self.dtype, &Device::Cpu);
         let Some(network) = network::build(&self.shapes, store.var_builder())? else {
@@ -44,7 +45,7 @@ impl Case {
         Ok(self.io["input"].to_dtype(self.dtype)?)
     }
 
-    /// A setting of the checkpoint's optimizer.
+    /// Returns a setting of the checkpoint's optimizer.
     fn setting(&self, name: &str) -> checkpoint::Value<'_> {
         let groups = self
             .checkpoint
@@ -54,8 +55,8 @@ impl Case {
         groups.and_then(|groups| groups.get(0)?.get(name)).unwrap_or_else(|| panic!("{name}"))
     }
 
-    /// The optimizer of the checkpoint: its settings and its momentum, which PyTorch numbers in the
-    /// order of the keys.
+    /// Returns the optimizer of the checkpoint, with its settings and its momentum, which PyTorch
+    /// numbers in the order of the keys.
     fn optimizer(&self, store: &ParamStore) -> Result<Sgd> {
         let number = |name: &str| self.setting(name).as_f64().unwrap_or_else(|| panic!("{name}"));
         let config = SgdConfig {
@@ -80,7 +81,7 @@ impl Case {
         Ok(sgd)
     }
 
-    /// `[total, cross entropy, margin penalty]` as scalars.
+    /// Returns `[total, cross entropy, margin penalty]` as scalars.
     fn loss(&self, logits: &Tensor) -> Result<[Tensor; 3]> {
         let labels = self.io["labels"].unsqueeze(1)?;
         let entropy = candle_nn::ops::log_softmax(logits, D::Minus1)?
@@ -94,7 +95,7 @@ impl Case {
     }
 }
 
-/// Runs `test` on every model of the golden directory whose architecture is known, in both types.
+/// Runs `test` on every model of the golden directory with a known architecture, in both types.
 fn each_case(test: impl Fn(&str, &Case) -> Result<()>) -> Result<()> {
     let Value::Object(entries) = golden::json("models/checkpoints.json") else {
         panic!("checkpoints.json: no object")
@@ -120,7 +121,7 @@ fn each_case(test: impl Fn(&str, &Case) -> Result<()>) -> Result<()> {
             io: golden::tensors(&format!("models/{name}/io.safetensors")),
             dtype: DType::F32,
         };
-        // Of every architecture, known or not.
+        // For every architecture, known or not.
         let state = case.checkpoint.state_dict()?;
         let found: Shapes =
             state.into_iter().map(|(name, tensor)| (name, tensor.dims().to_vec())).collect();
@@ -189,7 +190,7 @@ fn three_training_steps() -> Result<()> {
                 let number =
                     |row: &Value| row[i].as_f64().unwrap_or_else(|| panic!("{name}: {row}"));
                 let (single, double) = (number(single), number(double));
-                // The recorded distance of f32 from f64 says how far training has amplified
+                // The recorded distance between f32 and f64 shows how far training has amplified
                 // rounding so far.
                 let (expected, bound) = match case.dtype {
                     DType::F64 => (double, 1e-9),

@@ -1,4 +1,4 @@
-//! Optimizers, clipping and schedules against values that PyTorch computed.
+//! Optimizers, clipping and schedules compared with values computed by PyTorch.
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
@@ -8,7 +8,8 @@ use mbls_nn::{
 use mbls_testkit::golden;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The settings behind a case's name and its learning rate; the name is how the file records them.
+/// Parses the settings of a case from its name, and its learning rate; the file records settings as
+/// names.
 fn settings(case: &str) -> (OptimizerConfig, f64, Option<f64>) {
     let parts: BTreeSet<&str> = case.split('_').collect();
     let clip = parts
@@ -50,7 +51,7 @@ impl Run {
         Ok(Self { parameters, optimizer, learning_rate, clip })
     }
 
-    /// One step with the `k`-th gradients; the norm before clipping.
+    /// Performs one step with the `k`-th gradients and returns the norm before clipping.
     fn step(&mut self, tensors: &HashMap<String, Tensor>, k: usize) -> Result<Option<f64>> {
         let mut grads = GradStore::default();
         for (name, var) in &self.parameters {

@@ -1,4 +1,4 @@
-//! Clipping of gradients, by norm and by value.
+//! Clipping of gradients by norm and by value.
 
 use super::two;
 use candle_core::backprop::GradStore;

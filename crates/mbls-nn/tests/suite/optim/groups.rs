@@ -1,4 +1,4 @@
-//! Groups of parameters: who belongs to them, what they change, which are refused.
+//! Parameter groups: their members, their settings, and invalid groups.
 
 use super::two;
 use candle_core::backprop::GradStore;
@@ -48,7 +48,7 @@ fn a_group_has_the_parameters_that_meet_all_its_conditions() -> Result<()> {
         "fc.bias" => vec![2],
         _ => vec![2, 2],
     };
-    // Members do not move: their rate is 0.
+    // Members do not change: their learning rate is 0.
     let members = |group: ParamGroup, selects: fn(&str, &Var) -> bool| -> Result<Vec<&str>> {
         let ones =
             |name: &&str| Ok((name.to_string(), Var::ones(shape(name), DType::F64, &Device::Cpu)?));
@@ -85,7 +85,7 @@ fn a_group_has_the_parameters_that_meet_all_its_conditions() -> Result<()> {
     assert_eq!(members(prefix(), |_, var| var.rank() == 2)?, ["fc.weight", "fc.weight.mask"]);
     let message = members(prefix(), |name, _| name == "fc2.weight").unwrap_err().to_string();
     assert!(message.contains("no parameter belongs to it"), "{message}");
-    // Settings are checked without conditions too.
+    // Settings are also checked without conditions.
     let wrong = ParamGroup { weight_decay: Some(f64::NAN), ..any() };
     let message = members(wrong, all).unwrap_err().to_string();
     assert!(message.contains("weight_decay = NaN"), "{message}");

@@ -1,4 +1,5 @@
-//! Steps of optimizers: PyTorch's values, states, and what is refused or left alone.
+//! Optimizer steps: PyTorch's values, states, invalid arguments, and parameters that stay
+//! unchanged.
 
 use super::two;
 use candle_core::backprop::GradStore;
@@ -94,7 +95,7 @@ fn a_gradient_in_the_memory_that_a_step_writes_counts_as_it_was() -> Result<()> 
                 optimizer.step(&grads, 0.1)?;
                 Ok((parameters, optimizer))
             };
-            // The gradient of `a` is `b`, which is stepped later, that of `b` is `a` or the first
+            // The gradient of `a` is `b`, which is updated later; that of `b` is `a` or the first
             // entry of the state.
             let run = |own_memory: bool, state: bool| -> Result<Vec<Vec<f64>>> {
                 let (parameters, mut optimizer) = make()?;
@@ -178,14 +179,14 @@ fn small_steps_of_half_precision_parameters_add_up() -> Result<()> {
         let mut optimizer = config.build(vec![("p".into(), p.clone())])?;
         let mut grads = GradStore::default();
         grads.insert(&p, Tensor::new(&[1f32], &Device::Cpu)?.to_dtype(DType::BF16)?);
-        // 1/256 is the distance of 1 to the next smaller bf16: a hundredth of that is lost in each
-        // single step.
+        // The distance from 1 to the next smaller bf16 is 1/256: a hundredth of that is lost in
+        // each single step.
         for _ in 0..1000 {
             optimizer.step(&grads, 1.0 / 25600.0)?;
         }
         assert!((value()? - (1.0 - 1000.0 / 25600.0)).abs() < 4e-3, "{config:?}: {}", value()?);
         assert!(optimizer.state().contains_key("p.master"));
-        // A value set from outside counts.
+        // A value set from outside is used.
         p.set(&Tensor::new(&[5f32], &Device::Cpu)?.to_dtype(DType::BF16)?)?;
         optimizer.step(&grads, 1.0 / 25600.0)?;
         assert!((value()? - 5.0).abs() < 0.02, "{config:?}: {}", value()?);

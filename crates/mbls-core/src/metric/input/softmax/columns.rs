@@ -1,4 +1,4 @@
-//! Rows of few classes: one row per vector lane, whose classes are added in order.
+//! Rows of few classes: one row per vector lane, with classes processed in order.
 
 use super::exp_sums::add_exps;
 use super::number::Number;
@@ -52,7 +52,7 @@ pub(super) fn top_classes<T: Number>(
 }
 
 for_each_machine! {
-    /// The maximum of each lane and its first class.
+    /// Computes the maximum of each lane and the first class that has it.
     fn maxima<T: Number>(columns: &[[T; LANES]], max: &mut [T; LANES], predicted: &mut [u32; LANES]) => maxima_body
 }
 
@@ -71,8 +71,9 @@ fn maxima_body<T: Number>(
     }
 }
 
-/// Calls `with` with the probabilities of up to eight rows at a time, as columns, one per class;
-/// how many rows they are, and the first of them. Lanes without a row hold those of another.
+/// Calls `with(first, count, columns)` for each group of up to eight rows: the index of the first
+/// row, the number of rows, and their probabilities as columns, one per class. Lanes without a row
+/// contain the values of another row.
 pub(in crate::metric) fn for_each_group<T: Number>(
     logits: &[T],
     classes: usize,
@@ -104,7 +105,7 @@ pub(super) fn probabilities<T: Number>(
     });
 }
 
-/// What rows are made of, a row per lane.
+/// The statistics of a group of rows, one row per lane.
 #[derive(Default)]
 struct Group {
     label: [u32; LANES],
@@ -120,7 +121,7 @@ struct Group {
 }
 
 impl Group {
-    /// Appends the first rows.
+    /// Appends the first `count` rows.
     fn append_to(&self, rows: &mut Rows, count: usize) {
         append(&mut rows.predicted, &self.predicted, count);
         append(&mut rows.rank, &self.rank, count);
@@ -133,14 +134,15 @@ impl Group {
 #[inline(always)]
 fn append<T: Copy>(to: &mut Vec<T>, lanes: &[T; LANES], count: usize) {
     match count {
-        // A copy of a length that is known when compiling is not a call.
+        // A copy with a length known at compile time is not a function call.
         LANES => to.extend_from_slice(lanes),
         _ => to.extend_from_slice(&lanes[..count]),
     }
 }
 
 for_each_machine! {
-    /// The maximum, its first class, and how many classes stand before the label.
+    /// Computes the maximum, the first class that has it, and the number of classes that rank
+    /// before the label.
     fn ranks<T: Number>(columns: &[[T; LANES]], at_label: &[T; LANES], group: &mut Group) => ranks_body
 }
 

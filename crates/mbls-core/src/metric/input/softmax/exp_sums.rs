@@ -1,4 +1,4 @@
-//! Sums of exponentials, lane by lane: where the time of a softmax goes.
+//! Sums of exponentials per lane, where a softmax spends most of its time.
 
 use super::number::Number;
 use super::{LANES, Sums};

@@ -1,11 +1,11 @@
-//! [`exp_sums`](super::exp_sums) of f32, by the instructions of a machine.
+//! [`exp_sums`](super::exp_sums) of f32 with machine-specific instructions.
 
 use super::{LANES, Sums};
 
-/// Adds exponentials to sums by instructions for it, with the bits of compiled code; `false`, with
-/// nothing done, where the machine has others.
+/// Adds exponentials to sums with special instructions, bit-identical to the portable code. Returns
+/// `false` without doing anything if the machine does not use them.
 ///
-/// Wider vectors are left to the compiler: what it makes of them has not been measured.
+/// Wider vectors are left to the compiler, whose code has not been compared.
 #[inline(always)]
 pub(super) fn add_exps_f32(
     scores: &[[f32; LANES]],
@@ -16,7 +16,7 @@ pub(super) fn add_exps_f32(
     #[cfg(target_arch = "x86_64")]
     {
         if matches!(crate::simd::Machine::here(), crate::simd::Machine::Avx2) {
-            // A factor of 1 changes nothing, and is what most callers have.
+            // Most callers have a factor of 1, which changes nothing.
             match inverse_temperature {
                 // SAFETY: the machine has AVX2 and FMA.
                 1.0 => unsafe { avx2::add_exps::<false>(scores, max, 1.0, sums) },

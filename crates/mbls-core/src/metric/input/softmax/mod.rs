@@ -1,9 +1,9 @@
-//! One pass over the logits of a block of rows: what metrics need of the softmax without keeping
-//! it.
+//! One pass over the logits of a block of rows that computes what metrics need from the softmax,
+//! without storing probabilities.
 //!
-//! Rows of many classes are read with one class per vector lane, rows of few with one row per lane.
-//! Which of the two, and the order of the sums, depends on the number of classes alone, so a row
-//! has the same bits in any block and on any machine.
+//! Rows with many classes are processed with one class per vector lane, rows with few classes with
+//! one row per lane. This choice and the order of the sums depend only on the number of classes, so
+//! results for a row are bit-identical in any block and on any machine.
 
 mod columns;
 mod exp_sums;
@@ -16,13 +16,13 @@ mod transpose_f32;
 
 use crate::simd::for_each_machine;
 
-/// What the scores of rows say about their labels and predictions, one number for each row.
+/// Statistics of the scores, labels and predictions, one entry per row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::metric) struct Rows {
-    /// The first class of the largest score.
+    /// The first class with the largest score.
     pub(in crate::metric) predicted: Vec<u32>,
-    /// The number of classes that stand before the label: of larger scores, or of the same and a
-    /// lower index.
+    /// The number of classes that rank before the label: those with larger scores, and those with
+    /// the same score and a lower index.
     pub(in crate::metric) rank: Vec<u32>,
     /// The probability of the predicted class.
     pub(in crate::metric) confidence: Vec<f64>,
@@ -43,7 +43,7 @@ impl Rows {
         }
     }
 
-    /// Those at `rows`, in that order.
+    /// Returns the statistics at the indices `rows`, in that order.
     pub(in crate::metric) fn select(&self, rows: &[u32]) -> Self {
         fn of<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
             rows.iter().map(|&row| values[row as usize]).collect()
@@ -61,14 +61,14 @@ impl Rows {
 /// Prediction and confidence of rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::metric) struct TopClasses {
-    /// The first class of the largest score.
+    /// The first class with the largest score.
     pub(in crate::metric) predicted: Vec<u32>,
     /// The probability of that class.
     pub(in crate::metric) confidence: Vec<f64>,
 }
 
 impl TopClasses {
-    /// Those at `rows`, in that order.
+    /// Returns the entries at the indices `rows`, in that order.
     pub(in crate::metric) fn select(&self, rows: &[u32]) -> Self {
         let of = |row: &u32| (self.predicted[*row as usize], self.confidence[*row as usize]);
         let (predicted, confidence) = rows.iter().map(of).unzip();
@@ -82,20 +82,20 @@ pub(in crate::metric) use number::Number;
 /// `sum_k e_k` and `sum_k e_k^2`, per lane.
 type Sums = [[f64; LANES]; 2];
 
-/// Sums run in so many lanes, whatever the width of the machine's vectors.
+/// The number of lanes of all sums, independent of the width of the machine's vectors.
 const LANES: usize = 8;
 
-/// Rows of few classes are read so many at a time.
+/// The number of rows that are processed together if there are few classes.
 pub(in crate::metric) const GROUP: usize = LANES;
 
-/// Scores that are read at a time: few enough to stay in a core's cache.
+/// The number of scores in a block, small enough for a core's cache.
 pub(in crate::metric) const BLOCK: usize = 1 << 15;
 
-/// The most classes that are read with one row per lane.
+/// The maximum number of classes that are processed with one row per lane.
 pub(in crate::metric) const FEW: usize = 64;
 
-/// What logits say, a row for every label: finite ones, and minus infinity for some classes of a
-/// row.
+/// Computes the statistics of rows of logits, with one label per row. Logits are finite, or minus
+/// infinity for some classes of a row.
 ///
 /// `p_k = exp(b (l_k - max l)) / sum_j exp(b (l_j - max l))` with the inverse temperature `b`.
 pub(in crate::metric) fn summarise<T: Number>(
@@ -113,7 +113,7 @@ pub(in crate::metric) fn summarise<T: Number>(
     rows
 }
 
-/// Prediction and confidence of rows of such logits: those of [`summarise`] to the bit.
+/// Computes prediction and confidence of rows of such logits, bit-identical to [`summarise`].
 pub(in crate::metric) fn top_classes<T: Number>(
     logits: &[T],
     classes: usize,
@@ -128,7 +128,7 @@ pub(in crate::metric) fn top_classes<T: Number>(
     top
 }
 
-/// The probabilities of rows of such logits.
+/// Computes the probabilities of rows of such logits.
 pub(in crate::metric) fn probabilities<T: Number>(
     logits: &[T],
     classes: usize,
@@ -144,19 +144,21 @@ pub(in crate::metric) fn probabilities<T: Number>(
 }
 
 for_each_machine! {
-    /// Whether all logits are finite, and no difference of two is beyond f64.
+    /// Returns whether all logits are finite and all differences of two logits are within the range
+    /// of f64.
     pub(in crate::metric) fn all_ordinary<T: Number>(logits: &[T]) -> bool => T::all_ordinary
 }
 
 for_each_machine! {
-    /// The number of scores that stand before a label's: the larger ones, and the same of a lower index.
+    /// Returns the number of scores that rank before the label's: larger scores, and equal scores
+    /// with a lower index.
     pub(in crate::metric) fn rank<T: Number>(row: &[T], label: usize) -> u32 => rank_body
 }
 
 #[inline(always)]
 fn rank_body<T: Number>(row: &[T], label: usize) -> u32 {
     let score = row[label];
-    // Wrapping, since a check of every sum would keep it out of vectors; there are fewer than 2^32
+    // Wrapping, because checking every sum would prevent vectorisation; there are fewer than 2^32
     // classes.
     let count = |n: u32, before: bool| n.wrapping_add(before.into());
     let lower = row[..label].iter().fold(0, |n, other| count(n, *other >= score));

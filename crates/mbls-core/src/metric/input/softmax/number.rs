@@ -1,20 +1,22 @@
-//! What the kernels need of a type of scores.
+//! The operations that the kernels need from a score type.
 
 use super::exp_sums_f32::add_exps_f32;
 use super::transpose_f32::transpose_f32;
 use super::{LANES, Sums};
 use half::{bf16, f16};
 
-/// A type that the kernels read. No other type can be one, since the trait cannot be named outside
-/// of this crate.
+/// A type that the kernels can read. It is sealed, because the trait cannot be named outside of
+/// this crate.
 pub trait Number: Copy + Send + Sync + PartialOrd + Into<f64> {
     const ZERO: Self;
     const LOWEST: Self;
-    /// Whether all are finite, and no difference of two is beyond f64.
+    /// Returns whether all scores are finite and all differences of two scores are within the range
+    /// of f64.
     fn all_ordinary(scores: &[Self]) -> bool;
-    /// Transposes eight rows where the machine has instructions for it: whether it has.
+    /// Transposes eight rows if the machine has instructions for it, and returns whether it does.
     fn transpose(rows: &[Self], classes: usize, columns: &mut [[Self; LANES]]) -> bool;
-    /// Adds exponentials to sums where the machine has instructions for it: whether it has.
+    /// Adds exponentials to sums if the machine has instructions for it, and returns whether it
+    /// does.
     fn add_exps(
         scores: &[[Self; LANES]],
         max: &[f64; LANES],
@@ -29,8 +31,7 @@ macro_rules! number {
             const ZERO: Self = $zero;
             const LOWEST: Self = <$type>::NEG_INFINITY;
 
-            /// In integers, which are compared in vectors: what is not finite has the largest
-            /// magnitudes.
+            /// Compares integers, which vectorises: non-finite numbers have the largest magnitudes.
             #[inline(always)]
             fn all_ordinary(scores: &[Self]) -> bool {
                 let magnitude = |score: &Self| score.to_bits() & ($unsigned::MAX >> 1);

@@ -1,13 +1,14 @@
-//! Memory asked for while something else is computed.
+//! Prefetching of memory during computation.
 
-/// Asks for what lies a block after some scores: [`measure`](crate::metric::measure) reads that
-/// next, first to see whether it is finite, which is so little work that it would wait for the
-/// memory all the time.
+/// Prefetches the memory one block after the given scores: [`measure`](crate::metric::measure)
+/// reads it next. It first checks that it is finite, which is so little work that it would
+/// otherwise wait for memory.
 ///
-/// A hint, of which nothing is to be seen but time; a machine without one does nothing.
+/// This is a hint that affects only the time. It does nothing on machines without such an
+/// instruction.
 #[inline(always)]
 pub(super) fn block_after<T>(scores: &[T]) {
-    // Miri has no such instruction.
+    // Miri does not support this instruction.
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use super::BLOCK;
@@ -15,7 +16,7 @@ pub(super) fn block_after<T>(scores: &[T]) {
         const LINE: usize = 64;
         let first = scores.as_ptr().cast::<i8>().wrapping_add(BLOCK * size_of::<T>());
         for at in (0..size_of_val(scores)).step_by(LINE) {
-            // SAFETY: an address is not an access: where there is no memory, nothing comes.
+            // SAFETY: a prefetch is not a memory access; an invalid address has no effect.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(first.wrapping_add(at)) };
         }
     }

@@ -73,7 +73,7 @@ fn maximum_body<T: Number>(row: &[T]) -> T {
 }
 
 for_each_machine! {
-    /// The first index of a value that is there.
+    /// Returns the first index of a value that occurs in the row.
     fn first_equal<T: Number>(row: &[T], value: T) -> usize => first_equal_body
 }
 
@@ -81,7 +81,7 @@ for_each_machine! {
 fn first_equal_body<T: Number>(row: &[T], value: T) -> usize {
     let (chunks, tail) = row.as_chunks::<32>();
     for (index, chunk) in chunks.iter().enumerate() {
-        // Whether a chunk has it takes no branch per score.
+        // Checks a whole chunk without a branch per score.
         if chunk.iter().fold(false, |found, score| found | (*score == value)) {
             return index * 32 + chunk.iter().position(|score| *score == value).unwrap_or(0);
         }
@@ -89,13 +89,13 @@ fn first_equal_body<T: Number>(row: &[T], value: T) -> usize {
     chunks.len() * 32 + tail.iter().position(|score| *score == value).unwrap_or(0)
 }
 
-/// `sum_k e_k` and `sum_k e_k^2` of `e_k = exp(b (l_k - max))`.
+/// Returns `sum_k e_k` and `sum_k e_k^2` of `e_k = exp(b (l_k - max))`.
 fn sums_of<T: Number>(row: &[T], max: f64, inverse_temperature: f64) -> [f64; 2] {
     let (chunks, tail) = row.as_chunks::<LANES>();
     let (max, mut sums) = ([max; LANES], Sums::default());
     add_exps(chunks, &max, inverse_temperature, &mut sums);
     if !tail.is_empty() {
-        // The exponential of minus infinity adds nothing.
+        // The exponential of minus infinity adds 0.
         let mut padded = [T::LOWEST; LANES];
         padded[..tail.len()].copy_from_slice(tail);
         add_exps(&[padded], &max, inverse_temperature, &mut sums);
@@ -107,7 +107,7 @@ for_each_machine! {
     fn probabilities_of<T: Number>(row: &[T], max: f64, inverse_temperature: f64, probs: &mut [f64]) => probabilities_of_body
 }
 
-/// The sum is in the order of [`sums_of`].
+/// The order of the sum is that of [`sums_of`].
 #[inline(always)]
 fn probabilities_of_body<T: Number>(
     row: &[T],

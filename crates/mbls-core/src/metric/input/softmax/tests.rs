@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 
 fn logits(n: usize, seed: u64) -> Vec<f32> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-    // Every fourth is an integer, so that scores tie.
+    // Every fourth score is an integer, so scores tie.
     let score = |rng: &mut rand_chacha::ChaCha8Rng| rng.random_range(-20.0f32..20.0);
     (0..n).map(|i| if i % 4 == 0 { score(&mut rng).round() } else { score(&mut rng) }).collect()
 }
@@ -30,7 +30,7 @@ fn row(rows: &Rows, i: usize) -> Row {
     }
 }
 
-/// By the formulas, with the platform's functions.
+/// Computes the formulas directly with the platform's functions.
 fn slow(row: &[f32], label: usize, b: f64) -> Row {
     let max = row.iter().fold(f32::NEG_INFINITY, |a, &x| a.max(x));
     let e: Vec<f64> = row.iter().map(|&x| ((f64::from(x) - f64::from(max)) * b).exp()).collect();
@@ -52,7 +52,7 @@ fn slow(row: &[f32], label: usize, b: f64) -> Row {
     }
 }
 
-/// An interpreter is slow: it gets one number of classes of each kind.
+/// Selects the class numbers to test: under an interpreter, which is slow, one of each kind.
 fn tested(classes: usize) -> bool {
     !cfg!(miri) || [8, 21, 65].contains(&classes)
 }
@@ -93,7 +93,8 @@ fn both_forms_equal_the_formulas() {
     }
 }
 
-/// The code without vector instructions, and a row alone, have the bits of the dispatched block.
+/// The code without vector instructions, and a single row, are bit-identical to the dispatched
+/// block.
 #[test]
 fn bits_depend_on_neither_the_machine_nor_the_block() {
     for classes in [5, 21, 64, 65, 130].into_iter().filter(|&c| tested(c)) {

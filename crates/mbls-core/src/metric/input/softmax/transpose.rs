@@ -1,9 +1,9 @@
-//! Rows as columns.
+//! Transposition of rows to columns.
 
 use super::number::Number;
 use super::{FEW, LANES};
 
-/// Up to eight rows as columns; lanes without a row repeat the first.
+/// Transposes up to eight rows to columns. Lanes without a row repeat the first row.
 #[inline(always)]
 pub(super) fn transposed<'a, T: Number>(
     rows: &[T],

@@ -1,10 +1,10 @@
-//! Rows of f32 as columns, by the instructions of a machine.
+//! Transposition of f32 rows to columns with machine-specific instructions.
 
 use super::LANES;
 
-/// Transposes eight rows by squares of eight classes, the last of which overlaps the one before;
-/// `false`, with nothing done, where the machine has no instructions for it or a square does not
-/// fit.
+/// Transposes eight rows in squares of eight classes, the last of which overlaps the one before.
+/// Returns `false` without doing anything if the machine has no instructions for it or there are
+/// fewer classes than a square.
 pub(super) fn transpose_f32(rows: &[f32], classes: usize, columns: &mut [[f32; LANES]]) -> bool {
     #[cfg(target_arch = "x86_64")]
     {
@@ -53,8 +53,8 @@ mod avx2 {
         }
     }
 
-    /// Of four rows, classes 0 to 3 and 4 to 7 transposed: classes `k` and `4 + k` in the halves of
-    /// vector `k`.
+    /// Transposes classes 0 to 3 and 4 to 7 of four rows. Vector `k` of the result has class `k` in
+    /// its lower half and class `4 + k` in its upper half.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn four_rows([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {

@@ -1,15 +1,15 @@
-//! The residual and densely connected networks of the published code, from this crate's layers,
-//! told apart by their keys.
+//! The residual and densely connected networks of the published code, built from this crate's
+//! layers and distinguished by their keys.
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, GlobalAvgPool2d, Linear, Relu};
 use std::collections::BTreeMap;
 
-/// Shape of every key of a `state_dict`.
+/// The shape of every key of a `state_dict`.
 pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// The network of these keys; `None` where they belong to another architecture.
+/// Builds the network with these keys; `None` if they belong to another architecture.
 pub(crate) fn build(shapes: &Shapes, vb: VarBuilder) -> Result<Option<Box<dyn ModuleT>>> {
     let has = |key: &str| shapes.contains_key(key);
     Ok(if has("layer1.0.conv2.weight") && has("fc.weight") && !has("layer1.0.conv3.weight") {
@@ -114,7 +114,7 @@ impl ModuleT for WideResNet {
     }
 }
 
-/// Batch norm, rectifier and convolution.
+/// Batch norm, ReLU and convolution.
 struct PreUnit(BatchNorm2d, Conv2d);
 
 impl ModuleT for PreUnit {
@@ -124,7 +124,7 @@ impl ModuleT for PreUnit {
 }
 
 enum DenseStage {
-    /// Bottleneck whose result is put before its input.
+    /// A bottleneck whose result is concatenated in front of its input.
     Block(PreUnit, PreUnit),
     Transition(PreUnit),
 }
