@@ -14,7 +14,7 @@ pub struct Interval {
     /// The upper end.
     #[serde(with = "crate::number")]
     pub high: f64,
-    /// The nominal coverage: the share of such intervals that should contain the true value, for
+    /// The nominal coverage: the fraction of such intervals that should contain the true value, for
     /// example 0.95.
     pub level: f64,
 }
@@ -23,8 +23,8 @@ impl Interval {
     /// Returns the percentile interval of a statistic's values on resamples, as
     /// [`resampled_values`] returns them.
     ///
-    /// Returns `None` for no values, for values that are not finite and for a level outside of (0,
-    /// 1).
+    /// Returns `None` for no values, for values that are not finite and for a level outside of
+    /// `(0, 1)`.
     pub fn of_values(values: Vec<f64>, level: f64) -> Option<Self> {
         let (interval, _) = interval_of(values, level)?;
         Some(interval)
@@ -75,7 +75,7 @@ pub fn resampled_values<S: Into<Option<f64>>>(
 /// the result is bit-identical for any number of threads.
 ///
 /// Returns `None` if the interval is undefined: no samples, 2^32 samples or more, no resamples, a
-/// level outside of (0, 1), or a statistic that is `None` or not finite.
+/// level outside of `(0, 1)`, or a statistic that is `None` or not finite.
 ///
 /// ```
 /// use mbls_core::bootstrap::percentile_interval;
@@ -189,7 +189,7 @@ pub(crate) fn simulate<S, T: Send>(
 }
 
 /// Returns the interval between the quantiles of `values`, and the sorted values. Returns `None`
-/// for no values, for values that are not finite and for a level outside of (0, 1).
+/// for no values, for values that are not finite and for a level outside of `(0, 1)`.
 pub(crate) fn interval_of(mut values: Vec<f64>, level: f64) -> Option<(Interval, Vec<f64>)> {
     if values.is_empty()
         || !values.iter().all(|value| value.is_finite())

@@ -2,8 +2,9 @@
 //!
 //! A finite number is written as it is, an infinity as the string `"inf"` or `"-inf"`; both are
 //! read back exactly. Writing or reading NaN is an error: represent an undefined value as `None`.
-//! Binary formats, which represent every `f64`, get the number itself. Use `#[serde(with =
-//! "mbls_core::number")]` for a field, and the modules below for fields with several numbers.
+//! Binary formats, which represent every `f64`, get the number itself. Use
+//! `#[serde(with = "mbls_core::number")]` for a field, and the modules below for fields with
+//! several numbers.
 //!
 //! ```
 //! #[derive(serde::Serialize, serde::Deserialize)]

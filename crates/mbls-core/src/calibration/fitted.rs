@@ -78,8 +78,8 @@ impl Calibrator for FittedCalibrator {
     }
 }
 
-/// The serialised form of a fitted calibrator: `{"version": 1, "calibrator": {"kind":
-/// "temperature", "temperature": 1.5}}`.
+/// The serialised form of a fitted calibrator:
+/// `{"version": 1, "calibrator": {"kind": "temperature", "temperature": 1.5}}`.
 ///
 /// Deserialisation validates: another version, an unknown kind or field, a parameter that is not
 /// finite or out of range and inconsistent shapes are errors.

@@ -7,8 +7,8 @@ use crate::unit_variant::no_settings;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Any calibrator with its settings, as named in a configuration: `kind = "platt"`, `reduction =
-/// "one-vs-rest"`, `targets = "smoothed"`.
+/// Any calibrator with its settings, as named in a configuration: `kind = "platt"`,
+/// `reduction = "one-vs-rest"`, `targets = "smoothed"`.
 ///
 /// ```
 /// use mbls_core::calibration::{Calibrator, CalibratorSpec, Odir, Scores};

@@ -6,17 +6,17 @@ use super::{AugmentedPenalty, LogitBatch, Loss, LossOutput, setting, state_error
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 
-/// Class-adaptive label smoothing with learned multipliers (CALS-ALM): `CE + mean_{n,k} P(h_nk;
-/// lambda_k, rho_k)`.
+/// Class-adaptive label smoothing with learned multipliers (CALS-ALM):
+/// `CE + mean_{n,k} P(h_nk; lambda_k, rho_k)`.
 ///
-/// The constraints are those of MbLS in units of the margin m, `h_nk = (max_j l_nj - l_nk) / m - 1
-/// <= 0`; P is an [`AugmentedPenalty`]. Instead of one weight alpha, each class has a multiplier
-/// lambda, learned from validation data: [`observe`](Loss::observe) collects statistics, and
-/// [`end_epoch`](Loss::end_epoch) sets `lambda_k = mean_n P'(h_nk; lambda_k, rho_k)`, with each
-/// derivative and their mean clamped to `[1e-6, 1e6]`. After every tenth epoch `rho_k` grows by a
-/// factor of 1.2, up to 10, if the mean constraint of the class is greater than `0.9 max(0, its
-/// value one epoch before)`. The starting values are lambda 1e-6 and rho 1. These are the published
-/// settings.
+/// The constraints are those of MbLS in units of the margin m,
+/// `h_nk = (max_j l_nj - l_nk) / m - 1 <= 0`; P is an [`AugmentedPenalty`]. Instead of one weight
+/// alpha, each class has a multiplier lambda, learned from validation data:
+/// [`observe`](Loss::observe) collects statistics, and [`end_epoch`](Loss::end_epoch) sets
+/// `lambda_k = mean_n P'(h_nk; lambda_k, rho_k)`, with each derivative and their mean clamped to
+/// `[1e-6, 1e6]`. After every tenth epoch `rho_k` grows by a factor of 1.2, up to 10, if the mean
+/// constraint of the class is greater than `0.9 max(0, its value one epoch before)`. The starting
+/// values are lambda 1e-6 and rho 1. These are the published settings.
 ///
 /// An epoch without validation data changes nothing. The gradient of the maximum goes to the first
 /// of tied logits; the published code splits it among them.

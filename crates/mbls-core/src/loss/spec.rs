@@ -35,7 +35,7 @@ pub enum LossSpec {
     CrossEntropy,
     /// [`LabelSmoothing`].
     LabelSmoothing {
-        /// The share of the uniform distribution in the target.
+        /// The weight of the uniform distribution in the target.
         alpha: f64,
     },
     /// [`Focal`].

@@ -123,8 +123,8 @@ pub(crate) mod avx2 {
 /// Computes the natural logarithm of a positive, normal number; returns NaN for numbers that are
 /// not finite. The algorithm is that of FreeBSD's msun, without its branches.
 ///
-/// `x = 2^k (1 + f)` with `1 + f` between `sqrt(1/2)` and `sqrt(2)`, and a polynomial in `s = f /
-/// (2 + f)`.
+/// `x = 2^k (1 + f)` with `1 + f` between `sqrt(1/2)` and `sqrt(2)`, and a polynomial in
+/// `s = f / (2 + f)`.
 #[inline(always)]
 pub(crate) fn ln(x: f64) -> f64 {
     const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;

@@ -5,7 +5,7 @@ use crate::metric::check_bins;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Histogram binning: maps a probability to the share of positives among the rows of its bin.
+/// Histogram binning: maps a probability to the fraction of positives among the rows of its bin.
 ///
 /// Bins are `(lower, upper]`; 0 belongs to the first. A bin without rows maps to its centre.
 ///

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 /// Isotonic regression: the nondecreasing map with the smallest squared error.
 ///
 /// Fitted by the pool-adjacent-violators algorithm in integer arithmetic: rows with equal
-/// probabilities form a group with its share of positives, and neighbours are pooled while a share
-/// is not above the one before. Between the fitted probabilities the map is linear from the end of
-/// a pool to the start of the next; outside them it is constant. This is the convention of
-/// scikit-learn.
+/// probabilities form a group with its fraction of positives, and neighbours are pooled while a
+/// fraction is not above the one before. Between the fitted probabilities the map is linear from
+/// the end of a pool to the start of the next; outside them it is constant. This is the convention
+/// of scikit-learn.
 ///
 /// ```
 /// use mbls_core::calibration::{BinaryCalibrator, IsotonicRegression};
@@ -48,7 +48,7 @@ struct Pool {
 }
 
 impl Pool {
-    /// Whether its share of positives is at least that of the next pool.
+    /// Whether its fraction of positives is at least that of the next pool.
     fn violates(&self, next: &Self) -> bool {
         u128::from(self.positives) * u128::from(next.rows)
             >= u128::from(next.positives) * u128::from(self.rows)

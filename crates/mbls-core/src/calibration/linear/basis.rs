@@ -106,8 +106,8 @@ impl Basis {
         &self.rows[i * self.mean.len()..][..self.mean.len()]
     }
 
-    /// Returns `W` and `b` for `U` and `c`. `U` is `[width, outputs]` and `W` is `[outputs,
-    /// features]`; in diagonal form both are `[outputs]`.
+    /// Returns `W` and `b` for `U` and `c`. `U` is `[width, outputs]` and `W` is
+    /// `[outputs, features]`; in diagonal form both are `[outputs]`.
     pub(in crate::calibration) fn weights(&self, u: &[f64], c: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let outputs = c.len();
         let mut b = c.to_vec();

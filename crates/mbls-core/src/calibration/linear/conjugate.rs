@@ -3,8 +3,8 @@
 use crate::calibration::numeric::newton::Step;
 use crate::calibration::numeric::sums::sum;
 
-/// A direction is flat if its curvature is at most this share of that of its preconditioner, which
-/// rounding can cause.
+/// A direction is flat if its curvature is at most this fraction of that of its preconditioner,
+/// which rounding can cause.
 const FLAT: f64 = 1e-13;
 
 /// Computes the Newton step for a gradient, until the squared preconditioned norm of the residual

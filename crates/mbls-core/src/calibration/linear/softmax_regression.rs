@@ -10,7 +10,7 @@ use crate::calibration::numeric::sums::{compensated_sums, sum};
 use rayon::prelude::*;
 
 /// The relative size of what counts as 0 up to rounding: along a direction that separates the rows,
-/// margins may fall by this share of the largest rise.
+/// margins may fall by this fraction of the largest rise.
 pub(in crate::calibration) const SEPARATES: f64 = 1e-8;
 
 /// `1/n sum_n [logsumexp(z_n) - z_n[y_n]] + penalty` with `z_n = W x_n + b`.
@@ -214,8 +214,8 @@ impl SoftmaxRegression {
                 let likeliest = point.likeliest[row].0;
                 let mut change = vec![0.0; self.classes];
                 self.logits(vector, x, &mut change);
-                // Relative to the likeliest class, whose share of the mean may be all but 1e-300 of
-                // it.
+                // Relative to the likeliest class, whose weight in the mean may be all but 1e-300
+                // of it.
                 let origin = change[likeliest];
                 change.iter_mut().for_each(|c| *c -= origin);
                 let mean: f64 = change.iter().zip(p).map(|(c, p)| c * p).sum();

@@ -44,7 +44,7 @@ const ITERATIONS: usize = 400;
 /// Consecutive steps that change the value by no more than its rounding error, after which no other
 /// will.
 const STALLED: usize = 8;
-/// The share of the decrease predicted by the slope that a step must achieve.
+/// The fraction of the decrease predicted by the slope that a step must achieve.
 const ARMIJO: f64 = 1e-4;
 /// The highest accuracy of steps.
 const ACCURACY: f64 = 1e-6;

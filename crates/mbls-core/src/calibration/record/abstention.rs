@@ -23,12 +23,12 @@ pub struct Abstention {
 }
 
 impl Abstention {
-    /// Returns the share of rows that are answered; `None` if there are no rows.
+    /// Returns the fraction of rows that are answered; `None` if there are no rows.
     pub fn coverage(&self) -> Option<f64> {
         (self.n > 0).then(|| self.answered as f64 / self.n as f64)
     }
 
-    /// Returns the share of answers that are wrong; `None` if there are no answers.
+    /// Returns the fraction of answers that are wrong; `None` if there are no answers.
     pub fn risk(&self) -> Option<f64> {
         (self.answered > 0).then(|| self.wrong as f64 / self.answered as f64)
     }

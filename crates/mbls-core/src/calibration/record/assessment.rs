@@ -57,8 +57,8 @@ impl Assessment {
         self.reliability.value()
     }
 
-    /// Returns the test rows whose confidence is in the same bin: their number, and the share that
-    /// is correct. `None` if there are no test rows at all.
+    /// Returns the test rows whose confidence is in the same bin: their number, and the fraction
+    /// that is correct. `None` if there are no test rows at all.
     pub fn bin(&self, confidence: f64) -> Option<ReliabilityBin> {
         let mut bins = self.reliability.value()?.bins;
         // Bins are open below and closed above, and the last ends at 1.

@@ -73,7 +73,7 @@ impl CalibrationRecord {
     /// bins of the reliability diagrams.
     ///
     /// The best calibrator is chosen by cross-validation and fitted on about 2^14 rows, with the
-    /// same share of every class; the temperature and the thresholds are fitted on all rows.
+    /// same fraction of every class; the temperature and the thresholds are fitted on all rows.
     ///
     /// # Shapes
     ///

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 /// Calibrators compared by cross-validation, with the best of them.
 ///
-/// The rows of each class are assigned to the five folds round-robin, so every fold has its share
-/// of every class, whatever the order of the rows. Each candidate is fitted to four folds and
-/// evaluated on the fifth, so a candidate with many parameters gains nothing by memorising rows.
+/// The rows of each class are assigned to the five folds round-robin, so every fold has the same
+/// fraction of every class, whatever the order of the rows. Each candidate is fitted to four folds
+/// and evaluated on the fifth, so a candidate with many parameters gains nothing by memorising
+/// rows.
 ///
 /// ```
 /// use mbls_core::calibration::{CalibratorChoice, CalibratorSpec, Scores};
@@ -167,8 +168,8 @@ fn nll(spec: CalibratorSpec, scores: &Scores, labels: &[u32], folds: usize) -> R
     metric.value().ok_or(Error::NoRows { what: "cross-validation" })
 }
 
-/// Returns the fold of each row. Rows of a class are assigned round-robin, so each fold has its
-/// share of every class.
+/// Returns the fold of each row. Rows of a class are assigned round-robin, so each fold has the
+/// same fraction of every class.
 pub(super) fn folds_of(labels: &[u32], folds: usize) -> Vec<usize> {
     let mut next = BTreeMap::<u32, usize>::new();
     let turn = |label: &u32| {

@@ -15,7 +15,7 @@ pub struct Classification {
     pub probabilities: Vec<f64>,
     /// The network's logits.
     pub logits: Vec<f32>,
-    /// The test samples whose confidence is in the same bin: their number, and the share that is
+    /// The test samples whose confidence is in the same bin: their number, and the fraction that is
     /// correct.
     pub bin: ReliabilityBin,
     /// The verdict of each detector of out-of-distribution samples.

@@ -38,7 +38,7 @@ impl OodDetector {
     }
 }
 
-/// The score below which a row counts as out-of-distribution: the one that a fixed share of
+/// The score below which a row counts as out-of-distribution: the one that a fixed fraction of
 /// validation rows reaches.
 ///
 /// ```
@@ -64,7 +64,7 @@ struct Saved {
 }
 
 impl OodThreshold {
-    /// The share of validation rows that are accepted.
+    /// The fraction of validation rows that are accepted.
     pub const ACCEPTED: f64 = 0.95;
 
     /// Finds the largest threshold that accepts at least 95 % of the scores of validation rows.

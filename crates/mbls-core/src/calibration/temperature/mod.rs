@@ -90,12 +90,12 @@ impl TemperatureScaling {
     /// the [range](Self::RANGE), returns the end of the range and reports it in
     /// [`bound`](Self::bound).
     ///
-    /// With `b = 1 / T` the negative log-likelihood is convex. The root of its derivative `mean_n
-    /// E_b[l_n] - l_n[y_n]` is found by Newton steps in `log b`, with a bracket that is bisected
-    /// where they do not converge: to 1e-13 relative, or as far as f64 resolves. Except at a bound,
-    /// the likelihood of the fitted rows is never worse than at `T = 1`. The temperature is 1 if it
-    /// has no effect. Sums over rows are in fixed point, so the result does not depend on the order
-    /// of the rows.
+    /// With `b = 1 / T` the negative log-likelihood is convex. The root of its derivative
+    /// `mean_n E_b[l_n] - l_n[y_n]` is found by Newton steps in `log b`, with a bracket that is
+    /// bisected where they do not converge: to 1e-13 relative, or as far as f64 resolves. Except at
+    /// a bound, the likelihood of the fitted rows is never worse than at `T = 1`. The temperature
+    /// is 1 if it has no effect. Sums over rows are in fixed point, so the result does not depend
+    /// on the order of the rows.
     ///
     /// A class masked by a logit of minus infinity has probability 0 at every temperature. Rows
     /// with such a label are left out and [counted](Self::masked_labels).

@@ -226,9 +226,9 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         Ok(all.value().map_or(f64::INFINITY, |reliability| reliability.ece()))
     }
 
-    /// Returns the first and second derivative of the mean negative log-likelihood in `log b`, `b =
-    /// 1 / T`, the second without the term that vanishes at the optimum: `b (E_b[l] - l_y)` and
-    /// `b^2 Var_b[l]`.
+    /// Returns the first and second derivative of the mean negative log-likelihood in `log b`,
+    /// `b = 1 / T`, the second without the term that vanishes at the optimum: `b (E_b[l] - l_y)`
+    /// and `b^2 Var_b[l]`.
     pub(super) fn derivatives(&self, log_b: f64) -> Result<[f64; 2]> {
         let b = libm::exp(log_b);
         match self.means(|row, label| row_derivatives(row, label, b)) {

@@ -4,12 +4,12 @@ use crate::loss::ops::{abs, at_label, from_host, log_softmax};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::Tensor;
 
-/// Focal loss plus the multi-class difference between confidence and accuracy (MDCA): `FL + beta
-/// mean_k |mean_n p_nk - mean_n [y_n = k]|`.
+/// Focal loss plus the multi-class difference between confidence and accuracy (MDCA):
+/// `FL + beta mean_k |mean_n p_nk - mean_n [y_n = k]|`.
 ///
 /// With gamma 0 the first term is cross-entropy. The second term is a statistic of the batch: it
 /// has no value per row and no class weights, and its sum is N times its mean. Its derivative is 0
-/// where a class's mean probability equals its share.
+/// where a class's mean probability equals its fraction of the labels.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -63,7 +63,7 @@ impl Loss for Mdca {
     }
 }
 
-/// Returns the share of each class among the labels, `[classes]`.
+/// Returns the fraction of each class among the labels, `[classes]`.
 fn shares(batch: &LogitBatch, like: &Tensor) -> candle_core::Result<Tensor> {
     let mut shares = vec![0.0; batch.classes()];
     for &target in batch.kept_targets() {

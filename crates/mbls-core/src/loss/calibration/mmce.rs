@@ -7,8 +7,8 @@ use candle_core::{D, Tensor};
 /// Cross-entropy plus the maximum mean calibration error, `CE + lambda MMCE`: a kernel distance
 /// between confidence and accuracy over the batch.
 ///
-/// With r the confidence of a row, c 1 if its prediction is correct and 0 otherwise, and `K_ij =
-/// exp(-|r_i - r_j| / 0.4)`:
+/// With r the confidence of a row, c 1 if its prediction is correct and 0 otherwise, and
+/// `K_ij = exp(-|r_i - r_j| / 0.4)`:
 ///
 /// - [`new`](Self::new): `sum_ij (c_i - r_i)(c_j - r_j) K_ij / N²`, the square of MMCE, as in the
 ///   published PyTorch code;

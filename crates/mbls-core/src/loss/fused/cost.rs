@@ -28,9 +28,9 @@ pub(super) struct Whole;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hinge;
 
-/// A cost of the excess `e = max(0, d - m)`, times the weight of the class. With `c = min(e,
-/// delta)` it is `linear e + quadratic c (e - c / 2)`, which covers every shape. The numbers of the
-/// class are m and the weight.
+/// A cost of the excess `e = max(0, d - m)`, times the weight of the class. With
+/// `c = min(e, delta)` it is `linear e + quadratic c (e - c / 2)`, which covers every shape. The
+/// numbers of the class are m and the weight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shaped<F> {
     pub(super) linear: F,

@@ -35,8 +35,8 @@ impl Gamma {
 }
 
 impl Base {
-    /// Returns the value for the logarithm of the label's probability, and the factor of `p -
-    /// onehot(y)` in its gradient.
+    /// Returns the value for the logarithm of the label's probability, and the factor of
+    /// `p - onehot(y)` in its gradient.
     ///
     /// As in the composed form, the focal loss is the constant 0 where p is 1.
     #[inline(always)]

@@ -29,7 +29,7 @@ impl LabelSmoothing {
         Ok(Self { alpha: setting::fraction("alpha", alpha)? })
     }
 
-    /// The share of the uniform distribution in the target.
+    /// The weight of the uniform distribution in the target.
     pub fn alpha(&self) -> f64 {
         self.alpha
     }

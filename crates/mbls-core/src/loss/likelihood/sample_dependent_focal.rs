@@ -4,8 +4,9 @@ use crate::loss::fused::{self, Base, Gamma, Plan};
 use crate::loss::ops::{at_label, log_softmax};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 
-/// Sample-dependent focal loss (FLSD-53): [`Focal`](crate::loss::Focal) with gamma 5 for `p_n[y_n]
-/// < 0.2`, 3 if it is below 0.5, and a given gamma otherwise. The choice of gamma has no gradient.
+/// Sample-dependent focal loss (FLSD-53): [`Focal`](crate::loss::Focal) with gamma 5 for
+/// `p_n[y_n] < 0.2`, 3 if it is below 0.5, and a given gamma otherwise. The choice of gamma has no
+/// gradient.
 ///
 /// ```
 /// use mbls_core::loss::SampleDependentFocal;

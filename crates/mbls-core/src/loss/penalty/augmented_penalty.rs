@@ -24,8 +24,8 @@ pub enum AugmentedPenalty {
 }
 
 impl AugmentedPenalty {
-    /// Computes the penalty of constraints `[rows, classes]`; `lambda` and `rho` are `[1,
-    /// classes]`.
+    /// Computes the penalty of constraints `[rows, classes]`; `lambda` and `rho` are
+    /// `[1, classes]`.
     pub(in crate::loss) fn value(
         self,
         h: &Tensor,

@@ -4,8 +4,8 @@ use crate::loss::ops::{abs, log_softmax};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::D;
 
-/// Cross-entropy plus the distance of the probabilities from uniform ones: `CE + alpha mean_n sum_k
-/// |p_nk - 1/C|`.
+/// Cross-entropy plus the distance of the probabilities from uniform ones:
+/// `CE + alpha mean_n sum_k |p_nk - 1/C|`.
 ///
 /// The sum over classes is as in the published code. The derivative at `p_nk = 1/C` is 0.
 ///

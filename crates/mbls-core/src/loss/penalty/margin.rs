@@ -7,9 +7,9 @@ use crate::{Error, Result};
 /// Margin-based label smoothing (MbLS): `CE + alpha mean_{n,k} max(0, max_j l_nj - l_nk - margin)`.
 ///
 /// Logits may differ by up to the margin at no cost; only the excess is penalised. Published alphas
-/// assume the mean over classes. At margin 0 this is `CE + alpha mean_n (max_k l_nk - mean_k
-/// l_nk)`, known as MaxSup. Any other [`LogitPenalty`] can replace that of MbLS, and alpha can
-/// follow an [`AlphaSchedule`].
+/// assume the mean over classes. At margin 0 this is
+/// `CE + alpha mean_n (max_k l_nk - mean_k l_nk)`, known as MaxSup. Any other [`LogitPenalty`] can
+/// replace that of MbLS, and alpha can follow an [`AlphaSchedule`].
 ///
 /// ```
 /// use candle_core::{Device, Tensor};

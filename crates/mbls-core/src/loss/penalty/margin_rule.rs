@@ -8,9 +8,9 @@ use std::fmt;
 
 /// The margin of MbLS: a number, or a rule that chooses one.
 ///
-/// In a file it is a number (`margin = 10.0`), `"auto"` for the default rule, or a table (`margin =
-/// { rule = "largest-distance", quantile = 0.5, epochs = 3 }`). A rule is serialised as its table,
-/// so that `"auto"` keeps its meaning in saved files if the default changes.
+/// In a file it is a number (`margin = 10.0`), `"auto"` for the default rule, or a table
+/// (`margin = { rule = "largest-distance", quantile = 0.5, epochs = 3 }`). A rule is serialised as
+/// its table, so that `"auto"` keeps its meaning in saved files if the default changes.
 ///
 /// ```
 /// use mbls_core::loss::{MarginChoice, MarginRule};
@@ -37,9 +37,9 @@ pub enum MarginChoice {
 #[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum MarginRule {
-    /// The distance at which the confidence is `1 - 1/n` if all other logits tie: `ln((C - 1) (n -
-    /// 1))` for C classes. Training data of n samples contain no information on errors that are
-    /// rarer than one in n.
+    /// The distance at which the confidence is `1 - 1/n` if all other logits tie:
+    /// `ln((C - 1) (n - 1))` for C classes. Training data of n samples contain no information on
+    /// errors that are rarer than one in n.
     Confidence {
         /// n; by default the number of training samples, which
         /// [`LossSpec::for_data`](crate::loss::LossSpec::for_data) sets.
@@ -49,7 +49,7 @@ pub enum MarginRule {
     /// A quantile over rows of the largest distance, on the validation data after some epochs of
     /// cross-entropy.
     LargestDistance {
-        /// The share of rows whose largest distance is at most the margin.
+        /// The fraction of rows whose largest distance is at most the margin.
         quantile: f64,
         /// Number of epochs of cross-entropy, at least 1.
         epochs: usize,

@@ -7,7 +7,7 @@ use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Neighbour-aware calibration (NACL) for dense predictions: `CE + alpha mean_{n,k} |t_nk - l_nk|`,
-/// where t_nk is the share of class k among the labels of a window around n.
+/// where t_nk is the fraction of class k among the labels of a window around n.
 ///
 /// The window has three positions along each spatial dimension, including its centre: logits are
 /// drawn towards the local composition of the labels. The penalty is on the logits themselves, so
@@ -84,7 +84,7 @@ impl Loss for NeighbourPenalty {
     }
 }
 
-/// Returns the share of each class in each row's window, `[rows, classes]`.
+/// Returns the fraction of each class in each row's window, `[rows, classes]`.
 fn shares(batch: &LogitBatch, logits: &Tensor) -> Result<Tensor> {
     let Neighbourhood { labels, squared_distances: window } = Neighbourhood::new(batch)?;
     let none = Tensor::zeros((batch.rows(), batch.classes()), logits.dtype(), logits.device())?;
