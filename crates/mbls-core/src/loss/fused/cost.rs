@@ -22,7 +22,7 @@ pub(super) struct Nothing;
 
 /// The distance itself, for the uniform part of label smoothing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Whole;
+pub(super) struct Uniform;
 
 /// `max(0, d - m)`; m is the first number of the class.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ impl<F: Real> Cost<F> for Nothing {
     }
 }
 
-impl<F: Real> Cost<F> for Whole {
+impl<F: Real> Cost<F> for Uniform {
     const SOME: bool = true;
 
     #[inline(always)]

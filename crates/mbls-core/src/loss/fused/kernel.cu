@@ -24,11 +24,11 @@ struct Plan {
     double scale;
     // For an augmented Lagrangian, one over the margin.
     double inverse_margin;
-    double winner_margin;
-    double winner_weight;
+    double top_logit_margin;
+    double top_logit_weight;
     u32 focal;
     u32 has_second;
-    u32 has_winner;
+    u32 has_top_logit;
     u32 target_anchor;
     u32 moves_anchor;
     // One of the penalties below, or 0.
@@ -67,7 +67,7 @@ struct Sums {
 // Weighted sums over rows.
 struct Terms {
     double base;
-    double winner;
+    double top_logit;
     double second;
 };
 
@@ -86,7 +86,7 @@ __device__ Sums other_lane(Sums sums, u32 offset) {
 }
 
 __device__ Terms other_lane(Terms terms, u32 offset) {
-    return {other_lane(terms.base, offset), other_lane(terms.winner, offset), other_lane(terms.second, offset)};
+    return {other_lane(terms.base, offset), other_lane(terms.top_logit, offset), other_lane(terms.second, offset)};
 }
 
 __device__ Max combine(Max a, Max b) {
@@ -98,7 +98,7 @@ __device__ Sums combine(Sums a, Sums b) {
     return {a.exp + b.exp, a.shifted + b.shifted, a.cost + b.cost, a.slope + b.slope};
 }
 
-__device__ Terms combine(Terms a, Terms b) { return {a.base + b.base, a.winner + b.winner, a.second + b.second}; }
+__device__ Terms combine(Terms a, Terms b) { return {a.base + b.base, a.top_logit + b.top_logit, a.second + b.second}; }
 
 // Combines the values of each `width` threads in a fixed order; all of them get the result. All
 // threads of a block must call it.
@@ -137,11 +137,11 @@ struct Base {
 __device__ Base base_of(const Plan& plan, double log_p) {
     if (!plan.focal) return {-log_p, 1.0};
     double p = exp(log_p);
-    double doubt = 1.0 - p;
-    if (doubt <= 0.0) return {0.0, 0.0};
+    double complement = 1.0 - p;
+    if (complement <= 0.0) return {0.0, 0.0};
     double gamma = p < plan.gamma_below[0] ? plan.gamma[0] : p < plan.gamma_below[1] ? plan.gamma[1] : plan.gamma_otherwise;
-    double factor = power(doubt, gamma);
-    return {-factor * log_p, factor - gamma * p * log_p * factor / doubt};
+    double factor = power(complement, gamma);
+    return {-factor * log_p, factor - gamma * p * log_p * factor / complement};
 }
 
 // Cost and slope of a distance from the anchor.
@@ -208,7 +208,7 @@ struct Factors {
     Compute penalty;
     Compute label;
     Compute anchor;
-    Compute winner;
+    Compute top_logit;
 };
 
 // The unweighted values of a row with a weight, and the factors of its gradient.
@@ -226,8 +226,8 @@ __device__ Terms finish(const Plan& plan, const Sums& sums, u32 classes, Compute
     factors.label = (Compute)base_slope;
     factors.anchor = (Compute)(weight * plan.penalty_weight * (double)sums.slope);
     // False for NaN, which is kept.
-    double excess = !plan.has_winner || (double)max <= plan.winner_margin ? 0.0 : (double)max - plan.winner_margin;
-    factors.winner = (Compute)(weight * plan.winner_weight * 2.0 * excess);
+    double excess = !plan.has_top_logit || (double)max <= plan.top_logit_margin ? 0.0 : (double)max - plan.top_logit_margin;
+    factors.top_logit = (Compute)(weight * plan.top_logit_weight * 2.0 * excess);
     return {base.value, excess * excess, PENALTY ? plan.scale * (double)sums.cost : log_sum - (double)sums.shifted / classes};
 }
 
@@ -238,7 +238,7 @@ __device__ Compute slope_of(const Plan& plan, const Factors& factors, Compute lo
     Compute slope = exp(logit - max.value) * factors.exp + factors.constant;
     if (PENALTY) slope -= factors.penalty * cost_of(plan, anchor - logit, margin, weight).slope;
     if (class_index == target) slope -= factors.label;
-    if (class_index == max.index) slope += factors.winner;
+    if (class_index == max.index) slope += factors.top_logit;
     if (PENALTY && plan.moves_anchor && class_index == (plan.target_anchor ? target : max.index)) slope += factors.anchor;
     return slope;
 }
@@ -287,7 +287,7 @@ __device__ void row_of(const Stored* __restrict__ logits, const double* __restri
         double weight = row_weights[row.target];
         Terms found = finish<PENALTY>(plan, sums, classes, label - max.value, max.value, weight * upstream, factors);
         if (row.first == 0) {
-            terms = combine(terms, {weight * found.base, weight * found.winner, weight * found.second});
+            terms = combine(terms, {weight * found.base, weight * found.top_logit, weight * found.second});
         }
     }
     if (GRADIENT && exists) {
@@ -348,7 +348,7 @@ __device__ Terms columns(const Stored* __restrict__ logits, const u32* __restric
         terms = reduce(terms, blockDim.x);                                                                                \
         if (threadIdx.x == 0) {                                                                                           \
             partial[3 * blockIdx.x] = terms.base;                                                                         \
-            partial[3 * blockIdx.x + 1] = terms.winner;                                                                   \
+            partial[3 * blockIdx.x + 1] = terms.top_logit;                                                                \
             partial[3 * blockIdx.x + 2] = terms.second;                                                                   \
         }                                                                                                                 \
     }                                                                                                                     \
@@ -363,7 +363,7 @@ KERNELS(rows, _penalty, true)
 KERNELS(columns, , false)
 KERNELS(columns, _penalty, true)
 
-// Adds the sums of blocks in order, in one block: the total, and terms [base, winner, second].
+// Adds the sums of blocks in order, in one block: the total, and terms [base, top logit, second].
 extern "C" __global__ void __launch_bounds__(MAX_THREADS) add_terms(const double* partial, u32 blocks, const Plan plan,
                                                                     Compute* total, Compute* of_terms) {
     Terms terms = {0, 0, 0};
@@ -373,11 +373,11 @@ extern "C" __global__ void __launch_bounds__(MAX_THREADS) add_terms(const double
     terms = reduce(terms, blockDim.x);
     if (threadIdx.x == 0) {
         // A loss without such a term must not add 0 times infinity, which is NaN.
-        double winner = plan.has_winner ? plan.winner_weight * terms.winner : 0.0;
+        double top_logit = plan.has_top_logit ? plan.top_logit_weight * terms.top_logit : 0.0;
         double second = plan.has_second ? plan.second_weight * terms.second : 0.0;
-        *total = (Compute)(plan.base_weight * terms.base + winner + second);
+        *total = (Compute)(plan.base_weight * terms.base + top_logit + second);
         of_terms[0] = (Compute)terms.base;
-        of_terms[1] = (Compute)terms.winner;
+        of_terms[1] = (Compute)terms.top_logit;
         of_terms[2] = (Compute)terms.second;
     }
 }

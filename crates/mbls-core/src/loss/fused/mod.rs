@@ -28,13 +28,13 @@ use std::ops::AddAssign;
 struct Sums {
     base: f64,
     second: f64,
-    winner: f64,
+    top_logit: f64,
 }
 
 impl Sums {
     /// Base, penalty of the top logit and second term.
     fn terms(self) -> [f64; 3] {
-        [self.base, self.winner, self.second]
+        [self.base, self.top_logit, self.second]
     }
 }
 
@@ -42,7 +42,7 @@ impl AddAssign for Sums {
     fn add_assign(&mut self, other: Self) {
         self.base += other.base;
         self.second += other.second;
-        self.winner += other.winner;
+        self.top_logit += other.top_logit;
     }
 }
 

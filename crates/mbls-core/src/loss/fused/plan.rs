@@ -45,13 +45,13 @@ impl Base {
             Self::CrossEntropy => (-log_p, 1.0),
             Self::Focal(gamma) => {
                 let p = log_p.exp();
-                let doubt = 1.0 - p;
-                if doubt <= 0.0 {
+                let complement = 1.0 - p;
+                if complement <= 0.0 {
                     return (0.0, 0.0);
                 }
                 let gamma = gamma.at(p);
-                let power = power(doubt, gamma);
-                (-power * log_p, power - gamma * p * log_p * power / doubt)
+                let power = power(complement, gamma);
+                (-power * log_p, power - gamma * p * log_p * power / complement)
             }
         }
     }
@@ -87,7 +87,7 @@ pub(in super::super) enum Second {
 
 /// A penalty on the largest logit of a row itself: `max(0, max_k l_k - margin)^2`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Winner {
+pub(super) struct TopLogit {
     pub(super) margin: f64,
     pub(super) weight: f64,
 }
@@ -96,7 +96,7 @@ pub(super) struct Winner {
 #[derive(Clone, Debug)]
 pub(in super::super) struct Plan {
     base: Base,
-    winner_margin: f64,
+    top_logit_margin: f64,
     second: Second,
     /// Names and weights of base, penalty of the top logit and second term; `None` for a missing
     /// one.
@@ -113,7 +113,7 @@ pub(super) struct Prepared<F> {
     /// The weight of the penalty, including its scale.
     pub(super) penalty_weight: f64,
     pub(super) penalty: Penalty<F>,
-    pub(super) winner: Option<Winner>,
+    pub(super) top_logit: Option<TopLogit>,
     /// The weight of a row by its label, as it enters the value of the batch.
     pub(super) row_weights: Vec<f64>,
 }
@@ -132,7 +132,7 @@ pub(super) struct Penalty<F> {
 #[derive(Clone, Copy)]
 pub(super) enum Form<F> {
     Nothing,
-    Whole,
+    Uniform,
     Hinge,
     Shaped(Shaped<F>),
     Augmented(Augmented<F>),
@@ -146,20 +146,20 @@ impl Plan {
     pub(in super::super) fn new(name: &'static str, weight: f64, base: Base) -> Self {
         Self {
             base,
-            winner_margin: 0.0,
+            top_logit_margin: 0.0,
             second: Second::None,
             terms: [Some((name, weight)), None, None],
         }
     }
 
     /// Adds a penalty on the top logit beyond `margin`.
-    pub(in super::super) fn with_winner(
+    pub(in super::super) fn with_top_logit(
         mut self,
         name: &'static str,
         weight: f64,
         margin: f64,
     ) -> Self {
-        self.winner_margin = margin;
+        self.top_logit_margin = margin;
         self.terms[1] = Some((name, weight));
         self
     }
@@ -206,7 +206,8 @@ impl<F: Real> Prepared<F> {
             uniform_weight: if plan.second == Second::Uniform { second_weight } else { 0.0 },
             penalty_weight: second_weight * penalty.scale,
             penalty,
-            winner: plan.terms[1].map(|(_, weight)| Winner { margin: plan.winner_margin, weight }),
+            top_logit: plan.terms[1]
+                .map(|(_, weight)| TopLogit { margin: plan.top_logit_margin, weight }),
             row_weights: weights.into_iter().map(|weight| weight * scale).collect(),
         })
     }
@@ -220,12 +221,12 @@ impl<F: Real> Prepared<F> {
     /// Returns the second term of a row, unweighted, from the sum of the costs of its classes.
     #[inline(always)]
     pub(super) fn second(&self, log_sum: f64, cost: f64) -> f64 {
-        let log_sum = if matches!(self.penalty.form, Form::Whole) { log_sum } else { 0.0 };
+        let log_sum = if matches!(self.penalty.form, Form::Uniform) { log_sum } else { 0.0 };
         log_sum + self.penalty.scale * cost
     }
 }
 
-impl Winner {
+impl TopLogit {
     /// Returns cost and slope of the largest logit; NaN is kept.
     #[inline(always)]
     pub(super) fn cost_and_slope(&self, max: f64) -> (f64, f64) {
@@ -246,7 +247,7 @@ impl<F: Real> Penalty<F> {
         let mean = 1.0 / classes as f64;
         match second {
             Second::None => Ok(simple(Form::Nothing, 0.0)),
-            Second::Uniform => Ok(simple(Form::Whole, mean)),
+            Second::Uniform => Ok(simple(Form::Uniform, mean)),
             Second::Penalty(penalty) => Self::of_distances(penalty, classes),
             Second::Augmented { penalty, margin, lambda, rho } => Ok(Self {
                 moves_anchor: true,

@@ -87,10 +87,10 @@ impl<F: Real> Row<F> {
                 at_max = pull * slopes;
             }
         }
-        if let Some(winner) = &plan.winner {
-            let (cost, slope) = winner.cost_and_slope(max.f64());
-            sums.winner += weight * cost;
-            at_max += weight * winner.weight * slope;
+        if let Some(top_logit) = &plan.top_logit {
+            let (cost, slope) = top_logit.cost_and_slope(max.f64());
+            sums.top_logit += weight * cost;
+            at_max += weight * top_logit.weight * slope;
         }
         if at_max != 0.0 {
             let first = self.first(max);

@@ -1,7 +1,7 @@
 //! Distribution of a batch over threads. Sums are added in a fixed order, whatever the number of
 //! threads.
 
-use super::cost::{Cost, Hinge, Nothing, Whole};
+use super::cost::{Cost, Hinge, Nothing, Uniform};
 use super::plan::{Form, Prepared};
 use super::stored::Stored;
 use super::tiles::{self, Source, Target};
@@ -26,7 +26,7 @@ pub(super) fn run<T: Stored>(
 ) -> (Sums, Option<Vec<T>>) {
     match &plan.penalty.form {
         Form::Nothing => run_with(logits, shape, targets, plan, &Nothing, wants_gradient),
-        Form::Whole => run_with(logits, shape, targets, plan, &Whole, wants_gradient),
+        Form::Uniform => run_with(logits, shape, targets, plan, &Uniform, wants_gradient),
         Form::Hinge => run_with(logits, shape, targets, plan, &Hinge, wants_gradient),
         Form::Shaped(cost) => run_with(logits, shape, targets, plan, cost, wants_gradient),
         Form::Augmented(cost) => run_with(logits, shape, targets, plan, cost, wants_gradient),
@@ -161,7 +161,7 @@ mod tests {
             Plan::new("base", 1.0, Base::Focal(Gamma::constant(3.0))),
             penalty(Second::Uniform),
             penalty(Second::Penalty(LogitPenalty::new(1.0)?)),
-            penalty(Second::Penalty(squared)).with_winner("winner", 0.2, 1.0),
+            penalty(Second::Penalty(squared)).with_top_logit("top_logit", 0.2, 1.0),
             penalty(augmented(AugmentedPenalty::Phr)),
             penalty(augmented(AugmentedPenalty::P2)),
         ])

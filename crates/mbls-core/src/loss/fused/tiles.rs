@@ -127,11 +127,11 @@ impl<F: Real> Tile<F> {
                         self.pull[chunk][lane] * self.slope[chunk][lane];
                 }
             }
-            if let Some(winner) = &plan.winner {
-                let (cost, slope) = winner.cost_and_slope(self.max[chunk][lane].f64());
-                sums.winner += self.weight[i] * cost;
+            if let Some(top_logit) = &plan.top_logit {
+                let (cost, slope) = top_logit.cost_and_slope(self.max[chunk][lane].f64());
+                sums.top_logit += self.weight[i] * cost;
                 self.values[first_max as usize][chunk][lane] +=
-                    F::new(self.weight[i] * winner.weight * slope);
+                    F::new(self.weight[i] * top_logit.weight * slope);
             }
         }
     }

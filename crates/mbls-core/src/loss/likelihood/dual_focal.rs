@@ -54,8 +54,9 @@ impl Loss for DualFocal {
         let below =
             logits.detach().broadcast_lt(&at_label(&logits.detach(), batch)?.unsqueeze(1)?)?;
         let next = maximum(&below.where_cond(&probs, &probs.zeros_like()?)?)?.squeeze(D::Minus1)?;
-        let doubt = (next - at_label(&probs, batch)?)?.affine(1.0, 1.0)?;
-        let losses = (modulation(&doubt, self.gamma)? * at_label(&log_probs, batch)?)?.neg()?;
+        let complement = (next - at_label(&probs, batch)?)?.affine(1.0, 1.0)?;
+        let losses =
+            (modulation(&complement, self.gamma)? * at_label(&log_probs, batch)?)?.neg()?;
         LossOutput::new("dual-focal", 1.0, &batch.reduce(&losses)?)
     }
 }

@@ -57,8 +57,8 @@ pub(in crate::loss) fn focal(log_prob: &Tensor, gamma: f64) -> candle_core::Resu
 
 /// Computes `x^gamma` of `x = 1 - p`, 0 or greater; the constant 0 where it is 0, because the
 /// power's derivative there is infinite for gamma < 1.
-pub(in crate::loss) fn modulation(doubt: &Tensor, gamma: f64) -> candle_core::Result<Tensor> {
-    let certain = doubt.le(0.0)?;
-    let power = certain.where_cond(&doubt.ones_like()?, doubt)?.powf(gamma)?;
-    certain.where_cond(&doubt.zeros_like()?, &power)
+pub(in crate::loss) fn modulation(complement: &Tensor, gamma: f64) -> candle_core::Result<Tensor> {
+    let certain = complement.le(0.0)?;
+    let power = certain.where_cond(&complement.ones_like()?, complement)?.powf(gamma)?;
+    certain.where_cond(&complement.zeros_like()?, &power)
 }

@@ -46,7 +46,7 @@ pub struct Acls {
 }
 
 /// The names of its terms besides cross-entropy.
-const WINNER: &str = "winner-logit";
+const TOP_LOGIT: &str = "winner-logit";
 const OTHERS: &str = "logit-margin";
 
 impl Acls {
@@ -82,10 +82,10 @@ impl Acls {
     }
 
     /// Computes `max(0, z_n - m)²` of each row.
-    fn winners(&self, logits: &Tensor) -> candle_core::Result<Tensor> {
-        let winner = maximum(logits)?.squeeze(D::Minus1)?;
-        let beyond = winner.affine(1.0, -self.margin)?;
-        winner.le(self.margin)?.where_cond(&constant(0.0, &winner)?, &beyond)?.sqr()
+    fn top_logits(&self, logits: &Tensor) -> candle_core::Result<Tensor> {
+        let top_logit = maximum(logits)?.squeeze(D::Minus1)?;
+        let beyond = top_logit.affine(1.0, -self.margin)?;
+        top_logit.le(self.margin)?.where_cond(&constant(0.0, &top_logit)?, &beyond)?.sqr()
     }
 }
 
@@ -99,12 +99,12 @@ impl Loss for Acls {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
-        let (winner, others) = (self.alpha * self.positive, self.alpha * self.negative);
+        let (top_logit, others) = (self.alpha * self.positive, self.alpha * self.negative);
         // The top logit's own distance is 0, so it adds nothing to the sum over all classes.
         let mean = 1.0 / (batch.classes() - 1) as f64;
         let penalty = self.penalty.clone().with_class_weights(vec![mean; batch.classes()])?;
         let plan = Plan::new(TERM, 1.0, Base::CrossEntropy)
-            .with_winner(WINNER, winner, self.margin)
+            .with_top_logit(TOP_LOGIT, top_logit, self.margin)
             .with_second(OTHERS, others, Second::Penalty(penalty));
         if let Some(output) = fused::forward(batch, &plan)? {
             return Ok(output);
@@ -114,7 +114,7 @@ impl Loss for Acls {
             batch.reduce(&negative_log_likelihood(&log_softmax(logits)?, batch)?)?;
         let distances = self.penalty.per_row(batch)?.affine(mean, 0.0)?;
         LossOutput::new(TERM, 1.0, &cross_entropy)?
-            .plus(WINNER, winner, &batch.reduce(&self.winners(logits)?)?)?
+            .plus(TOP_LOGIT, top_logit, &batch.reduce(&self.top_logits(logits)?)?)?
             .plus(OTHERS, others, &batch.reduce(&distances)?)
     }
 }

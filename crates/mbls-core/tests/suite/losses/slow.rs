@@ -117,10 +117,14 @@ pub(crate) fn row_terms(spec: &LossSpec, logits: &[f64], label: usize) -> Vec<(f
             vec![(1.0, cross_entropy), (alpha, factor * mean(&cost))]
         }
         LossSpec::Acls { margin, alpha, pos_lambda, neg_lambda } => {
-            let winner = (maximum(logits) - margin).max(0.0).powi(2);
+            let top_logit = (maximum(logits) - margin).max(0.0).powi(2);
             let losers =
                 classes / (classes - 1.0) * mean(&|k| (distance(k) - margin).max(0.0).powi(2));
-            vec![(1.0, cross_entropy), (alpha * pos_lambda, winner), (alpha * neg_lambda, losers)]
+            vec![
+                (1.0, cross_entropy),
+                (alpha * pos_lambda, top_logit),
+                (alpha * neg_lambda, losers),
+            ]
         }
         LossSpec::ClassAdaptive { margin, penalty } => {
             // As long as nothing has been learned.
