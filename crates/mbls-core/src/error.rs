@@ -33,7 +33,7 @@ pub enum Error {
     Label {
         /// The label, converted from any integer type.
         label: i128,
-        /// Its row, from 0.
+        /// The row, from 0.
         row: usize,
         /// Number of classes.
         classes: usize,
@@ -61,9 +61,9 @@ pub enum Error {
         what: &'static str,
         /// The value.
         value: f64,
-        /// Its row, from 0.
+        /// The row, from 0.
         row: usize,
-        /// Its class, from 0.
+        /// The class, from 0.
         class: usize,
         /// The accepted values.
         expected: &'static str,
@@ -73,7 +73,7 @@ pub enum Error {
     Confidence {
         /// The confidence.
         value: f64,
-        /// Its row, from 0.
+        /// The row, from 0.
         row: usize,
     },
     /// A score of a row is not a finite number.
@@ -81,7 +81,7 @@ pub enum Error {
     Score {
         /// The score.
         value: f64,
-        /// Its row, from 0.
+        /// The row, from 0.
         row: usize,
     },
     /// Two accumulators with different settings cannot be merged.
@@ -89,9 +89,9 @@ pub enum Error {
     Merge {
         /// The setting that differs.
         name: &'static str,
-        /// Its value in the metric that is merged into.
+        /// The value in the metric that is merged into.
         left: String,
-        /// Its value in the other metric.
+        /// The value in the other metric.
         right: String,
     },
     /// The probabilities of a row do not sum to 1.

@@ -93,7 +93,7 @@ impl Visitor<'_> for NumberVisitor {
 ///
 /// # Errors
 ///
-/// Errors of the serializer, and an error for NaN.
+/// Returns the errors of the serializer, and an error for NaN.
 pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     Number(*value).serialize(serializer)
 }
@@ -102,7 +102,8 @@ pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::
 ///
 /// # Errors
 ///
-/// Errors of the deserializer, and an error for anything but a number, `"inf"` or `"-inf"`.
+/// Returns the errors of the deserializer, and an error for anything but a number, `"inf"` or
+/// `"-inf"`.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Number::deserialize(deserializer)?.0)
 }
@@ -121,7 +122,7 @@ pub mod option {
     ///
     /// # Errors
     ///
-    /// As [`serialize`](super::serialize).
+    /// Same as [`serialize`](super::serialize).
     pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
         value.map(Number).serialize(serializer)
     }
@@ -130,7 +131,7 @@ pub mod option {
     ///
     /// # Errors
     ///
-    /// As [`deserialize`](super::deserialize).
+    /// Same as [`deserialize`](super::deserialize).
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<f64>, D::Error> {
@@ -145,7 +146,7 @@ pub mod option {
         ///
         /// # Errors
         ///
-        /// As [`serialize`](super::super::serialize).
+        /// Same as [`serialize`](super::super::serialize).
         pub fn serialize<S: Serializer>(
             values: &[Option<f64>],
             serializer: S,
@@ -157,7 +158,7 @@ pub mod option {
         ///
         /// # Errors
         ///
-        /// As [`deserialize`](super::super::deserialize).
+        /// Same as [`deserialize`](super::super::deserialize).
         pub fn deserialize<'de, D: Deserializer<'de>>(
             deserializer: D,
         ) -> Result<Vec<Option<f64>>, D::Error> {
@@ -175,7 +176,7 @@ pub mod option {
         ///
         /// # Errors
         ///
-        /// As [`serialize`](super::super::serialize).
+        /// Same as [`serialize`](super::super::serialize).
         pub fn serialize<S: Serializer>(
             values: &BTreeMap<String, Option<f64>>,
             serializer: S,
@@ -187,7 +188,7 @@ pub mod option {
         ///
         /// # Errors
         ///
-        /// As [`deserialize`](super::super::deserialize).
+        /// Same as [`deserialize`](super::super::deserialize).
         pub fn deserialize<'de, D: Deserializer<'de>>(
             deserializer: D,
         ) -> Result<BTreeMap<String, Option<f64>>, D::Error> {
@@ -208,7 +209,7 @@ pub mod list {
     ///
     /// # Errors
     ///
-    /// As [`serialize`](super::serialize).
+    /// Same as [`serialize`](super::serialize).
     pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(values.iter().map(|&value| Number(value)))
     }
@@ -217,7 +218,7 @@ pub mod list {
     ///
     /// # Errors
     ///
-    /// As [`deserialize`](super::deserialize).
+    /// Same as [`deserialize`](super::deserialize).
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
         let values = Vec::<Number>::deserialize(deserializer)?;
         Ok(values.into_iter().map(|number| number.0).collect())
@@ -233,7 +234,7 @@ pub mod by_name {
     ///
     /// # Errors
     ///
-    /// As [`serialize`](super::serialize).
+    /// Same as [`serialize`](super::serialize).
     pub fn serialize<S: Serializer>(
         values: &BTreeMap<String, f64>,
         serializer: S,
@@ -245,7 +246,7 @@ pub mod by_name {
     ///
     /// # Errors
     ///
-    /// As [`deserialize`](super::deserialize).
+    /// Same as [`deserialize`](super::deserialize).
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeMap<String, f64>, D::Error> {

@@ -46,7 +46,7 @@ pub struct Rounding {
 ///
 /// # Errors
 ///
-/// If a file cannot be read, a network cannot be built, or a test fails.
+/// Returns an error if a file cannot be read, a network cannot be built, or a test fails.
 pub fn each_case<N>(
     network: impl Fn(&str, &[Key]) -> Option<N>,
     build: impl Fn(N, VarBuilder) -> candle_core::Result<Box<dyn ModuleT>>,
@@ -96,7 +96,7 @@ pub fn state_dict_keys(store: &ParamStore) -> Vec<Key> {
 ///
 /// # Errors
 ///
-/// Errors of the network.
+/// Returns the errors of the network.
 pub fn check_logits(case: &Case) -> Result<()> {
     let (name, dtype) = (&case.name, case.dtype);
     // The originals were computed in f32.
@@ -123,7 +123,7 @@ pub fn check_logits(case: &Case) -> Result<()> {
 ///
 /// # Errors
 ///
-/// Errors of the network.
+/// Returns the errors of the network.
 pub fn check_three_steps(case: &Case, rounding: Rounding) -> Result<()> {
     let (name, dtype) = (&case.name, case.dtype);
     let loss = LossSpec::margin(case.number("margin"), case.number("alpha")).build()?;

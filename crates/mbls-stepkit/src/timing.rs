@@ -45,28 +45,28 @@ pub trait Workload: Sync {
     ///
     /// # Errors
     ///
-    /// If the value is missing or invalid.
+    /// Returns an error if the value is missing or invalid.
     fn set(&mut self, argument: &str, value: &mut dyn FnMut() -> Result<String>) -> Result<bool>;
 
     /// Builds the network in the store.
     ///
     /// # Errors
     ///
-    /// If there is no such network.
+    /// Returns an error if there is no such network.
     fn model(&self, settings: &Settings, store: &ParamStore) -> Result<Box<dyn ModuleT>>;
 
     /// Returns a batch of inputs.
     ///
     /// # Errors
     ///
-    /// Errors of the device.
+    /// Returns the errors of the device.
     fn input(&self, settings: &Settings) -> Result<Tensor>;
 
     /// Returns the labels of the batch.
     ///
     /// # Errors
     ///
-    /// Errors of the device.
+    /// Returns the errors of the device.
     fn labels(&self, settings: &Settings) -> Result<Tensor>;
 }
 
@@ -74,7 +74,7 @@ pub trait Workload: Sync {
 ///
 /// # Errors
 ///
-/// If an argument is unknown or has an invalid value, and errors of the network.
+/// Returns an error if an argument is unknown or has an invalid value, and errors of the network.
 pub fn main<W: Workload>(mut workload: W) -> Result<()> {
     let (mut threads, mut seconds) = (1, 5.0);
     let mut settings = Settings {
@@ -135,7 +135,7 @@ pub fn main<W: Workload>(mut workload: W) -> Result<()> {
 ///
 /// # Errors
 ///
-/// If it is neither.
+/// Returns an error if it is neither.
 pub fn choice(argument: &str, value: &str, [first, second]: [&str; 2]) -> Result<bool> {
     match value {
         _ if value == first => Ok(true),

@@ -89,7 +89,7 @@ pub fn sizes(value: &Value) -> Vec<usize> {
 ///
 /// # Errors
 ///
-/// Errors of the device. Panics if the shapes differ.
+/// Returns the errors of the device. Panics if the shapes differ.
 pub fn gap(a: &Tensor, b: &Tensor) -> Result<f64> {
     assert_eq!(a.dims(), b.dims());
     let wide = |t: &Tensor| t.to_device(&Device::Cpu)?.to_dtype(DType::F64);

@@ -12,7 +12,8 @@ use std::collections::HashMap;
 ///
 /// # Errors
 ///
-/// Errors of `f`. A wrong or missing gradient panics and names its place: this is a test helper.
+/// Returns the errors of `f`. A wrong or missing gradient panics and names its place: this is a
+/// test helper.
 pub fn check(
     inputs: &[Tensor],
     tolerance: f64,
@@ -59,7 +60,7 @@ pub fn check(
 ///
 /// # Errors
 ///
-/// As [`check`].
+/// Same as [`check`].
 pub fn check_network<M: ModuleT + ?Sized>(
     parameters: &[(String, Var)],
     buffers: &[(String, Var)],

@@ -67,7 +67,7 @@ impl SimpleBackend for Procedural {
 ///
 /// # Errors
 ///
-/// Errors of the device.
+/// Returns the errors of the device.
 pub fn input(salt: &str, shape: &[usize]) -> Result<Tensor> {
     let numbers = units(&format!("{salt}input")).take(shape.iter().product());
     Tensor::from_iter(numbers.map(|u| ((2.0 * u - 1.0) * 1.7) as f32), &Device::Cpu)?
@@ -116,7 +116,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 ///
 /// # Errors
 ///
-/// Errors of the network. A difference panics: this is a test helper.
+/// Returns the errors of the network. A difference panics: this is a test helper.
 pub fn check<M: ModuleT + ?Sized>(
     name: &str,
     entry: &Value,

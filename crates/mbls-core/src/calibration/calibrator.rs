@@ -29,7 +29,7 @@ pub trait Calibrator: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Those of [`probs`](Self::probs) and of [`Predictions::from_probs`].
+    /// Returns the errors of [`probs`](Self::probs) and of [`Predictions::from_probs`].
     fn predictions<'a>(&self, scores: &Scores, labels: &'a [u32]) -> Result<Predictions<'a>> {
         Predictions::from_probs(&self.probs(scores)?, scores.classes(), labels)
     }

@@ -80,7 +80,7 @@ impl Scores {
     ///
     /// # Errors
     ///
-    /// As [`from_probs`](Self::from_probs).
+    /// Same as [`from_probs`](Self::from_probs).
     pub fn from_probs_in<T: ScoreType>(
         probs: &[T],
         classes: usize,

@@ -78,7 +78,7 @@ impl CalibratorSpec {
     ///
     /// # Errors
     ///
-    /// Errors of the calibrator's `fit`.
+    /// Returns the errors of the calibrator's `fit`.
     pub fn fit(&self, scores: &Scores, labels: &[u32]) -> Result<FittedCalibrator> {
         use FittedCalibrator as Fitted;
         Ok(match *self {

@@ -6,12 +6,12 @@ use super::{AugmentedPenalty, LogitBatch, Loss, LossOutput, setting, state_error
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 
-/// Class-adaptive label smoothing with learned multipliers (CALS-ALM):
+/// Class-adaptive label smoothing with learnt multipliers (CALS-ALM):
 /// `CE + mean_{n,k} P(h_nk; lambda_k, rho_k)`.
 ///
 /// The constraints are those of MbLS in units of the margin m,
 /// `h_nk = (max_j l_nj - l_nk) / m - 1 <= 0`; P is an [`AugmentedPenalty`]. Instead of one weight
-/// alpha, each class has a multiplier lambda, learned from validation data:
+/// alpha, each class has a multiplier lambda, learnt from validation data:
 /// [`observe`](Loss::observe) collects statistics, and [`end_epoch`](Loss::end_epoch) sets
 /// `lambda_k = mean_n P'(h_nk; lambda_k, rho_k)`, with each derivative and their mean clamped to
 /// `[1e-6, 1e6]`. After every tenth epoch `rho_k` grows by a factor of 1.2, up to 10, if the mean
@@ -99,7 +99,7 @@ impl ClassAdaptive {
         maximum(logits)?.broadcast_sub(logits)?.affine(1.0 / self.margin, -1.0)
     }
 
-    /// Returns `lambda` and `rho`: the learned ones, which may have another number of classes, or
+    /// Returns `lambda` and `rho`: the learnt ones, which may have another number of classes, or
     /// the starting values.
     fn values(&self, classes: usize) -> (Vec<f64>, Vec<f64>) {
         match &self.learnt {

@@ -77,7 +77,8 @@ pub trait Loss: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If the loss cannot learn from the batch, which leaves it unchanged, or an error of candle.
+    /// Returns an error if the loss cannot learn from the batch, which leaves it unchanged, or an
+    /// error of candle.
     fn observe(&mut self, _batch: &LogitBatch) -> Result<()> {
         Ok(())
     }

@@ -227,8 +227,8 @@ impl Fit for VectorScaling {
 
     /// Fits weights and intercepts by minimising the negative log-likelihood.
     ///
-    /// Adding a constant to all intercepts does not change the map; the fitted intercepts have mean
-    /// 0. The weight of a logit that is the same in all rows is 0.
+    /// Adding a constant to all intercepts does not change the map; the fit returns intercepts with
+    /// a mean of 0. A logit that is the same in all rows gets weight 0.
     ///
     /// # Shapes
     ///
@@ -311,7 +311,7 @@ impl Fit for DirichletCalibration {
     ///
     /// # Errors
     ///
-    /// Those of [`MatrixScaling::fit`], except for the one for probabilities.
+    /// Returns the errors of [`MatrixScaling::fit`], except for the one for probabilities.
     fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
         scores.check_labels(DIRICHLET, labels)?;
         scores.check_unmasked()?;

@@ -82,8 +82,8 @@ impl CalibrationRecord {
     ///
     /// # Errors
     ///
-    /// Those of [`TemperatureScaling::fit_logits`]; [`Error::Setting`] for a number of bins outside
-    /// of 1 to 65536.
+    /// Returns the errors of [`TemperatureScaling::fit_logits`]; [`Error::Setting`] for a number of
+    /// bins outside of 1 to 65536.
     pub fn fit(classes: Vec<String>, logits: &[f32], labels: &[u32], bins: usize) -> Result<Self> {
         let count = classes.len();
         let temperature = TemperatureScaling::fit_logits(logits, count, labels)?;
@@ -142,11 +142,11 @@ impl CalibrationRecord {
     ///
     /// # Shapes
     ///
-    /// As [`fit`](Self::fit).
+    /// Same as [`fit`](Self::fit).
     ///
     /// # Errors
     ///
-    /// Those of [`TemperatureScaling::apply`].
+    /// Returns the errors of [`TemperatureScaling::apply`].
     pub fn assess(&mut self, logits: &[f32], labels: &[u32]) -> Result<()> {
         let count = self.classes.len();
         let scaled = self.temperature.apply(logits, count, labels)?;
@@ -206,7 +206,7 @@ impl CalibrationRecord {
     ///
     /// # Errors
     ///
-    /// Those of [`UnlabelledRows::from_logits`].
+    /// Returns the errors of [`UnlabelledRows::from_logits`].
     pub fn rows<'a>(&self, logits: &'a [f32], role: CalibratorRole) -> Result<UnlabelledRows<'a>> {
         let count = self.classes.len();
         match (role, &self.best) {
@@ -226,11 +226,11 @@ impl CalibrationRecord {
     ///
     /// # Shapes
     ///
-    /// As [`rows`](Self::rows).
+    /// Same as [`rows`](Self::rows).
     ///
     /// # Errors
     ///
-    /// Those of [`rows`](Self::rows); [`Error::NoRows`] if no test row has been
+    /// Returns the errors of [`rows`](Self::rows); [`Error::NoRows`] if no test row has been
     /// [assessed](Self::assess).
     pub fn classify(&self, logits: &[f32], role: CalibratorRole) -> Result<Vec<Classification>> {
         let (rows, assessment) = (self.rows(logits, role)?, self.assessment(role));

@@ -37,7 +37,7 @@ pub struct CalibratorChoice {
 pub struct Candidate {
     /// The calibrator and its settings.
     pub spec: CalibratorSpec,
-    /// Its mean negative log-likelihood on held-out rows, in nats; `None` if a fold could not be
+    /// The mean negative log-likelihood on held-out rows, in nats; `None` if a fold could not be
     /// fitted.
     #[serde(with = "number::option", default, skip_serializing_if = "Option::is_none")]
     pub nll: Option<f64>,
@@ -120,8 +120,8 @@ impl CalibratorChoice {
     ///
     /// # Errors
     ///
-    /// Those of [`TemperatureScaling::fit`](crate::calibration::Fit::fit), if no candidate can be
-    /// fitted.
+    /// Returns the errors of [`TemperatureScaling::fit`](crate::calibration::Fit::fit), if no
+    /// candidate can be fitted.
     pub(super) fn fit_best(&mut self, scores: &Scores, labels: &[u32]) -> Result<FittedCalibrator> {
         loop {
             let place = self.best_place();

@@ -27,7 +27,7 @@ impl OodDetector {
     ///
     /// # Errors
     ///
-    /// Those of [`UnlabelledRows::from_logits`].
+    /// Returns the errors of [`UnlabelledRows::from_logits`].
     pub fn scores(self, logits: &[f32], classes: usize) -> Result<Vec<f64>> {
         let rows = UnlabelledRows::from_logits(logits, classes)?;
         Ok(match self {

@@ -81,7 +81,7 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if it is not finite and greater than 0.
+    /// [`Error::Setting`] if it is not finite or not greater than 0.
     pub fn new(temperature: f64) -> Result<Self> {
         Ok(Self { temperature: check_temperature(temperature)?, bound: None, masked_labels: 0 })
     }
@@ -169,7 +169,7 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// As [`fit_logits`](Self::fit_logits).
+    /// Same as [`fit_logits`](Self::fit_logits).
     ///
     /// # References
     ///
@@ -229,7 +229,7 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// Those of [`Predictions::from_logits`].
+    /// Returns the errors of [`Predictions::from_logits`].
     pub fn apply<'a, T: ScoreType>(
         &self,
         logits: &'a [T],
@@ -247,7 +247,7 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// Those of [`UnlabelledRows::from_logits`].
+    /// Returns the errors of [`UnlabelledRows::from_logits`].
     pub fn apply_unlabelled<'a, T: ScoreType>(
         &self,
         logits: &'a [T],

@@ -18,7 +18,7 @@ use candle_core::Tensor;
 /// let logits = Tensor::new(&[[0f64, 0.], [0., 0.]], &Device::Cpu)?;
 /// let labels = Tensor::new(&[0u32, 0], &Device::Cpu)?;
 /// let loss = Mdca::new(0.0, 1.0)?.forward(&LogitBatch::new(&logits, &labels, None)?)?;
-/// // Half of the probability lies on each class, all labels on one.
+/// // Each class has half of the probability; all labels are of one class.
 /// assert!((loss.terms[1].value.to_scalar::<f64>()? - 0.5).abs() < 1e-12);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```

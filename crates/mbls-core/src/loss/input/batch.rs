@@ -177,7 +177,7 @@ impl LogitBatch {
     ///
     /// # Errors
     ///
-    /// Errors of candle.
+    /// Returns the errors of candle.
     pub fn logits(&self) -> Result<&Tensor> {
         if let Some(logits) = self.logits.get() {
             return Ok(logits);
@@ -203,7 +203,7 @@ impl LogitBatch {
     ///
     /// # Errors
     ///
-    /// Errors of candle.
+    /// Returns the errors of candle.
     pub fn labels(&self) -> Result<&Tensor> {
         if let Some(labels) = self.labels.get() {
             return Ok(labels);

@@ -43,7 +43,7 @@ impl LogitBatch {
     ///
     /// # Errors
     ///
-    /// Those of [`measure_logits`], or an error of candle.
+    /// Returns the errors of [`measure_logits`], or an error of candle.
     pub fn measure<M>(&self, empty: &M) -> Result<M>
     where
         M: PredictionMetric + Sync,

@@ -27,7 +27,7 @@ impl LossOutput {
     ///
     /// # Errors
     ///
-    /// Errors of candle.
+    /// Returns the errors of candle.
     pub fn new(name: &'static str, weight: f64, value: &Tensor) -> Result<Self> {
         Ok(Self {
             total: value.affine(weight, 0.0)?,
@@ -39,7 +39,7 @@ impl LossOutput {
     ///
     /// # Errors
     ///
-    /// Errors of candle.
+    /// Returns the errors of candle.
     pub fn plus(mut self, name: &'static str, weight: f64, value: &Tensor) -> Result<Self> {
         self.total = (self.total + value.affine(weight, 0.0)?)?;
         self.terms.push(Term { name, weight, value: value.detach() });

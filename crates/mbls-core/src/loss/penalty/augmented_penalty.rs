@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A penalty function of the augmented Lagrangian method, on constraints h <= 0 with multipliers
 /// lambda and parameters rho.
 ///
-/// Its derivative with respect to h is the next multiplier.
+/// The derivative with respect to h is the next multiplier.
 ///
 /// # References
 ///

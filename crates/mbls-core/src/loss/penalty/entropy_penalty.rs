@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 /// Explicit confidence penalty (ECP): `CE - alpha mean_{n,k} -p_nk log p_nk`.
 ///
-/// As published, the entropy is averaged over classes too (so `alpha` has `1 / C` of its effect on
+/// The entropy, as published, is averaged over classes too (so `alpha` has `1 / C` of its effect on
 /// the entropy of a row), and p is clamped to the range from 1e-10 to 1 - 1e-10; a clamped
 /// probability has no gradient.
 ///

@@ -107,7 +107,7 @@ fn every_part_of_real_outputs_is_fitted() {
 /// Fitted on the first half of the test images, evaluated on the second: every calibrator more than
 /// halves the ECE of these overconfident networks.
 #[test]
-fn every_calibrator_helps_on_held_out_pictures() {
+fn every_calibrator_helps_on_held_out_images() {
     let odir = Odir { off_diagonal: 0.01, intercept: 0.01 };
     let (one_vs_rest, top_label) = (MulticlassReduction::OneVsRest, MulticlassReduction::TopLabel);
     let specs = [

@@ -37,7 +37,7 @@ struct Penalty {
     weights: Vec<f64>,
 }
 
-/// A training run with learned multipliers.
+/// A training run with learnt multipliers.
 #[derive(Deserialize)]
 struct Run {
     penalty: AugmentedPenalty,

@@ -127,7 +127,7 @@ pub(crate) fn row_terms(spec: &LossSpec, logits: &[f64], label: usize) -> Vec<(f
             ]
         }
         LossSpec::ClassAdaptive { margin, penalty } => {
-            // As long as nothing has been learned.
+            // As long as nothing has been learnt.
             let (lambda, rho) = (1e-6, 1.0);
             let value = |h: f64| match penalty {
                 AugmentedPenalty::Phr => {
