@@ -20,7 +20,7 @@ use std::sync::Arc;
 struct Table(std::ops::Range<usize>);
 
 impl Dataset for Table {
-    type Item = ([f32; 2], u32);
+    type Item = (Vec<f32>, u32);
 
     fn len(&self) -> usize {
         self.0.len()
@@ -28,16 +28,16 @@ impl Dataset for Table {
 
     fn get(&self, index: usize, _seed: Seed) -> mbls::data::Result<Self::Item> {
         let row = [37, 53].map(|step| ((self.0.start + index) * step % 101) as f32 / 101.0);
-        Ok((row, u32::from(row[0] + row[1] > 1.0)))
+        Ok((row.to_vec(), u32::from(row[0] + row[1] > 1.0)))
     }
 }
 
 struct Rows;
 
-impl Collate<([f32; 2], u32)> for Rows {
-    type Batch = Vec<([f32; 2], u32)>;
+impl Collate<(Vec<f32>, u32)> for Rows {
+    type Batch = Vec<(Vec<f32>, u32)>;
 
-    fn collate(&self, items: Vec<([f32; 2], u32)>) -> mbls::data::Result<Self::Batch> {
+    fn collate(&self, items: Vec<(Vec<f32>, u32)>) -> mbls::data::Result<Self::Batch> {
         Ok(items)
     }
 }
@@ -45,13 +45,13 @@ impl Collate<([f32; 2], u32)> for Rows {
 struct TableTask(Linear, MarginLoss);
 
 impl Task for TableTask {
-    type Batch = Vec<([f32; 2], u32)>;
+    type Batch = Vec<(Vec<f32>, u32)>;
     type Metrics = Accuracy;
 
     fn forward(&self, batch: &Self::Batch, _mode: Mode) -> mbls::train::Result<Output> {
-        let (rows, labels): (Vec<[f32; 2]>, Vec<u32>) = batch.iter().copied().unzip();
-        let logits = self.0.forward(&Tensor::new(rows.as_slice(), &Device::Cpu)?)?;
-        Ok(Output { logits, labels: Tensor::new(labels.as_slice(), &Device::Cpu)? })
+        let (rows, labels): (Vec<Vec<f32>>, Vec<u32>) = batch.iter().cloned().unzip();
+        let logits = self.0.forward(&Tensor::new(rows, &Device::Cpu)?)?;
+        Ok(Output { logits, labels: Tensor::new(labels, &Device::Cpu)? })
     }
 
     fn loss(&self, _: &Self::Batch, output: &Output) -> mbls::train::Result<Option<LossOutput>> {
@@ -76,10 +76,11 @@ impl Task for TableTask {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let load = |rows, order| {
-        let config = LoaderConfig { order, ..LoaderConfig::default() };
-        DataLoader::new(Arc::new(Table(rows)), Arc::new(Rows), config)
-    };
+    let order = |order| LoaderConfig { order, ..LoaderConfig::default() };
+    let train = DataLoader::new(Arc::new(Table(0..800)), Arc::new(Rows), order(Order::Shuffled))?;
+    let test =
+        DataLoader::new(Arc::new(Table(800..1000)), Arc::new(Rows), order(Order::Sequential))?;
+
     let store = ParamStore::new(1, DType::F32, &Device::Cpu);
     let mut task = TableTask(Linear::new(2, 2, store.var_builder())?, MarginLoss::new(10.0, 0.1)?);
     let config = TrainerConfig { epochs: 20, learning_rate: 0.5, ..TrainerConfig::default() };
@@ -88,7 +89,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let run = RunDirectory::create(folder.path())?;
     let optimizer = Box::new(Sgd::new(store.parameters(), SgdConfig::default())?);
     let mut trainer = Trainer::new(&store, optimizer, &Device::Cpu, config, run)?;
-    let (train, test) = (load(0..800, Order::Shuffled)?, load(800..1000, Order::Sequential)?);
     let outcome = trainer.fit(&mut task, &train, &test)?;
     println!("{} epochs, best accuracy {:.2}", outcome.epochs, outcome.best.score.ok_or("none")?);
     Ok(())
