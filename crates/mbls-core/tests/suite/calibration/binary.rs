@@ -234,7 +234,7 @@ fn platt_scaling_of_two_classes_takes_the_difference_of_the_logits() {
 }
 
 #[test]
-fn beta_calibration_against_the_truth_is_constant() {
+fn beta_calibration_of_reversed_probabilities_is_constant() {
     // The larger the probability, the rarer the class: the best monotone map is constant at the
     // base rate.
     let probs: Vec<f64> = (1..40).map(|i| f64::from(i) / 40.0).collect();

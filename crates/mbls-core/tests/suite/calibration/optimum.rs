@@ -332,7 +332,7 @@ fn errors_name_class_map_and_cause() {
 /// With a penalty on intercepts, a class without rows has a map if the diagonal cannot replace the
 /// intercept.
 #[test]
-fn a_penalty_of_intercepts_can_stand_for_absent_rows() {
+fn a_penalty_on_intercepts_can_replace_absent_rows() {
     let (logits, labels) = synthetic(60, 3, 2.0, 1);
     let scores = Scores::from_logits(&logits, 3).unwrap();
     let two: Vec<u32> = labels.iter().map(|label| label % 2).collect();

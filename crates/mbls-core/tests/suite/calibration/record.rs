@@ -108,7 +108,7 @@ fn the_best_calibrator_is_one_that_fits_and_it_is_used() {
 }
 
 #[test]
-fn few_rows_are_not_compared_and_say_so() {
+fn few_rows_are_not_compared() {
     let record = CalibrationRecord::fit(names(2), &[1.0, 0.0, 0.0, 1.0], &[0, 0], 10).unwrap();
     assert_eq!(record.choice().best().spec, CalibratorSpec::Temperature);
     assert!(
@@ -177,7 +177,7 @@ fn thresholds_are_thousandths() {
 
 /// Bin edges are those of `torch.linspace` in f32, which differ from the thousandths by rounding.
 #[test]
-fn a_confidence_on_the_edge_is_withheld_as_it_was_counted() {
+fn a_confidence_on_an_edge_is_withheld_as_it_was_counted() {
     let mut bins = ReliabilityBins::new(1000).unwrap();
     bins.update(&Predictions::from_probs(&[0.5, 0.5], 2, &[0]).unwrap()).unwrap();
     for (place, bin) in bins.value().unwrap().bins.iter().enumerate().skip(501) {
@@ -191,7 +191,7 @@ fn a_confidence_on_the_edge_is_withheld_as_it_was_counted() {
 }
 
 #[test]
-fn energy_and_confidence_are_of_the_logits_as_they_are() {
+fn energy_and_confidence_use_the_original_logits() {
     let scores = |detector: OodDetector| detector.scores(&[1.0, 3.0, 0.0, 0.0], 2).unwrap();
     let e = std::f64::consts::E;
     for (detector, expected) in [
@@ -216,7 +216,7 @@ fn energy_and_confidence_are_of_the_logits_as_they_are() {
 }
 
 #[test]
-fn what_does_not_fit_is_not_read() {
+fn inconsistent_records_are_not_read() {
     let good = serde_json::to_string(&record(60, 3, 2)).unwrap();
     serde_json::from_str::<CalibrationRecord>(&good).unwrap();
     for (from, to, expected) in [

@@ -37,7 +37,7 @@ pub(crate) fn specs(classes: usize) -> Vec<CalibratorSpec> {
 }
 
 #[test]
-fn what_is_read_is_what_was_saved() {
+fn saving_and_reading_preserves_every_calibrator() {
     for classes in [2, 4] {
         let (logits, labels) = synthetic(300, classes, 2.0, classes as u64);
         let scores = Scores::from_logits(&logits, classes).unwrap();

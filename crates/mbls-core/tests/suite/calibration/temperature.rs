@@ -29,7 +29,7 @@ fn derivative(logits: &[f32], classes: usize, labels: &[u32], temperature: f64) 
 }
 
 #[test]
-fn grid_takes_the_first_of_equals() {
+fn grid_takes_the_first_of_ties() {
     for objective in [GridObjective::Nll, GridObjective::Ece] {
         let fitted = TemperatureScaling::fit_grid(&[2.0, 2.0], 2, &[0], objective).unwrap();
         assert_eq!(fitted.temperature(), 0.1);
@@ -37,7 +37,7 @@ fn grid_takes_the_first_of_equals() {
 }
 
 #[test]
-fn fit_recovers_the_temperature_that_drew_the_labels() {
+fn fit_recovers_the_temperature_that_sampled_the_labels() {
     for (seed, expected) in [0.3, 1.0, 1.7, 4.0].into_iter().enumerate() {
         let (logits, labels) = synthetic(20_000, 5, expected, seed as u64);
         let found = TemperatureScaling::fit_logits(&logits, 5, &labels).unwrap().temperature();

@@ -70,7 +70,7 @@ fn equal_the_cpu_in_every_shape_and_type() -> Result<()> {
 
 /// More rows than one pass of the largest grid processes.
 #[test]
-fn equal_the_cpu_where_blocks_go_on_to_further_rows() -> Result<()> {
+fn equal_the_cpu_with_more_rows_than_one_grid() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
     for shape in [&[40_000, 33][..], &[3, 2, 600, 600]] {
         let labels = labels(shape)?;
@@ -109,7 +109,7 @@ fn equal_the_cpu_where_logits_tie() -> Result<()> {
 
 /// A view is read by its strides and its offset, and the gradient flows back through it.
 #[test]
-fn equal_the_cpu_of_a_view() -> Result<()> {
+fn equal_the_cpu_for_a_view() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
     let labels = labels(&[6, 4])?;
     let transposed = |logits: &Tensor| {
@@ -122,7 +122,7 @@ fn equal_the_cpu_of_a_view() -> Result<()> {
 }
 
 #[test]
-fn only_rows_that_count_can_spoil_a_loss() -> Result<()> {
+fn ignored_rows_cannot_make_a_loss_nan() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
     check_that_only_rows_that_count_can_spoil_a_loss(&device)
 }

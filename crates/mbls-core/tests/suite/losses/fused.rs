@@ -176,7 +176,7 @@ fn equal_the_composed_losses_with_weights_and_sums() -> Result<()> {
 
 /// A view is read by its strides, and the gradient flows back through it.
 #[test]
-fn equal_the_composed_losses_of_a_view() -> Result<()> {
+fn equal_the_composed_losses_for_a_view() -> Result<()> {
     let labels = labels(&[6, 4])?;
     let whole = logits(&[4, 9]);
     check(
@@ -221,7 +221,7 @@ pub(crate) fn check_that_only_rows_that_count_can_spoil_a_loss(device: &Device) 
 }
 
 #[test]
-fn only_rows_that_count_can_spoil_a_loss() -> Result<()> {
+fn ignored_rows_cannot_make_a_loss_nan() -> Result<()> {
     check_that_only_rows_that_count_can_spoil_a_loss(&CPU)
 }
 

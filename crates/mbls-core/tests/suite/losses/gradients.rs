@@ -131,7 +131,7 @@ fn gradient_of(
 }
 
 #[test]
-fn every_form_of_the_penalty_keeps_its_kinks() -> mbls_core::Result<()> {
+fn gradients_of_the_penalty_at_non_differentiable_points() -> mbls_core::Result<()> {
     let new =
         |margin| LogitPenalty::new(margin).map(|p| p.with_class_reduction(ClassReduction::Sum));
     // Distances 0, 2, 3 and 2; the margins of the classes are met exactly by classes 1 and 2.

@@ -117,7 +117,7 @@ fn a_rule_chooses_the_margin_at_the_end_of_its_epochs() -> mbls_core::Result<()>
 }
 
 #[test]
-fn multipliers_do_not_depend_on_how_the_data_are_cut_into_batches() -> mbls_core::Result<()> {
+fn multipliers_do_not_depend_on_the_batches() -> mbls_core::Result<()> {
     let all = logits(&[6, 4]);
     let labels = Tensor::zeros(6, DType::U32, &CPU)?;
     let learnt = |cuts: &[usize]| -> mbls_core::Result<Vec<f64>> {
@@ -195,7 +195,7 @@ fn class_weights_and_ignored_rows_count_in_multipliers() -> mbls_core::Result<()
 }
 
 #[test]
-fn data_that_teach_nothing_are_errors_and_change_nothing() -> mbls_core::Result<()> {
+fn invalid_validation_data_are_errors_and_change_nothing() -> mbls_core::Result<()> {
     let mut loss = adaptive()?;
     loss.observe(&batch(3, 4)?)?;
     let before = loss.clone();
@@ -211,7 +211,7 @@ fn data_that_teach_nothing_are_errors_and_change_nothing() -> mbls_core::Result<
 }
 
 #[test]
-fn numbers_that_are_no_multipliers_are_errors() -> mbls_core::Result<()> {
+fn invalid_multipliers_are_errors() -> mbls_core::Result<()> {
     let mut loss = adaptive()?;
     loss.observe(&batch(3, 2)?)?;
     loss.end_epoch(0);

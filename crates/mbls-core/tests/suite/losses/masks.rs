@@ -190,7 +190,7 @@ fn other_numbers_that_are_not_finite_are_no_masks() -> Result<()> {
 }
 
 #[test]
-fn what_a_row_that_does_not_count_masks_is_not_looked_at() -> Result<()> {
+fn masks_of_ignored_rows_are_not_read() -> Result<()> {
     for spec in all() {
         for composed in [false, true] {
             let logits = Tensor::new(&[[MASK; 4], ROWS[2]], &CPU)?.unsqueeze(2)?;
