@@ -1,11 +1,11 @@
-"""Times mbls-core beside PyTorch and torchmetrics on the same work, in turn: A B A B, medians, ratios.
+"""Times mbls-core against PyTorch and torchmetrics on the same work, alternating A B A B, and prints medians and ratios.
 
     pip install torch torchmetrics
     python crates/mbls-core/benches/compare.py [PATTERN] [--rounds 2]
 
-Run from the workspace's folder on an otherwise idle machine. Ours are the criterion benchmarks `losses` and `metrics`; the
-other side is plain PyTorch as its users write it. Rows of the printed table: the item, threads, the median of each side and
-their ratio; with `PATTERN` only items that contain it.
+Run it in the workspace directory on an otherwise idle machine. The times of mbls-core are those of the criterion benchmarks
+`losses` and `metrics`; the peer is plain PyTorch as its users write it. Columns of the printed table: item, threads, the
+median of each side and their ratio. With `PATTERN`, only items whose name contains it are run.
 """
 import argparse
 import json
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else OpenMP spins between regions, which costs milliseconds
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # otherwise OpenMP spins between regions, which costs milliseconds
 LOSSES = ["mbls", "ce", "ls", "focal"]
 SHAPES = [(128, 10), (128, 200), (1024, 1000), (8, 21, 512, 512)]
 METRIC_SHAPES = [(50_000, 1000), (4_000_000, 21)]
@@ -42,7 +42,8 @@ def ours(bench, name):
     pattern = "^" + re.escape(name).replace(r"\ ", " ") + "$"
     command = ["cargo", "bench", "--quiet", "--package", "mbls-core", "--bench", bench, "--", pattern]
     command += ["--warm-up-time", "1", "--measurement-time", "3"]
-    # As the programs of this workspace set it: candle's own pool spins, and takes the cores from the threads that compute.
+    # As in the programs of this workspace: candle's own pool spins and takes the cores from the
+    # computing threads.
     environment = dict(os.environ, CANDLE_NUM_THREADS="1")
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     group, function = name.rsplit("/", 1)
@@ -112,7 +113,8 @@ def metric_step(name, rows, classes):
         return lambda: multiclass_calibration_error(logits, target, num_classes=classes, n_bins=15).item()
 
     def classwise():
-        # As in the code of Mukhoti et al. 2020, which the published MbLS evaluates with: a loop over classes and bins.
+        # As in the code of Mukhoti et al. 2020, which the published MbLS uses for evaluation: a
+        # loop over classes and bins.
         edges = torch.linspace(0, 1, 16)
         softmaxes = torch.softmax(logits, 1)
         errors = []

@@ -6,14 +6,14 @@ use mbls_core::loss::{LogitBatch, LossSpec};
 use rand::{RngExt, SeedableRng};
 use std::hint::black_box;
 
-/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and most
-/// of a step is then the operating system clearing pages.
+/// Keeps the memory of one step for the next. The system's allocator returns large blocks to the
+/// operating system, and most of a step would be spent on clearing pages.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const IGNORED: u32 = 255;
 
-/// Logits and labels; of pixels one in twenty is not labelled.
+/// Returns logits and labels; one pixel in twenty is not labelled.
 fn batch(shape: &[usize]) -> candle_core::Result<(Var, Tensor)> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
     let logits: Vec<f32> =

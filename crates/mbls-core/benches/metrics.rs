@@ -1,4 +1,4 @@
-//! Metrics from logits: everything of the top label in one pass, and classwise ECE.
+//! Metrics from logits: all metrics of the top label in one pass, and classwise ECE.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mbls_core::metric::{
@@ -14,8 +14,8 @@ struct Batch {
     labels: Vec<u32>,
 }
 
-/// Logits of a good classifier: uniform noise, and a bonus of 0 to 12 for the label in four of five
-/// rows.
+/// Returns the logits of a good classifier: uniform noise, and a bonus of 0 to 12 for the label in
+/// four of five rows.
 fn batch(rows: usize, classes: usize) -> Batch {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
     let mut logits: Vec<f32> = (0..rows * classes).map(|_| rng.random_range(-2.0..2.0)).collect();
@@ -71,7 +71,7 @@ fn metrics(criterion: &mut Criterion) {
     }
 }
 
-/// What the memory's bandwidth allows: a copy, which reads every byte once, as measuring does, and
+/// The limit set by memory bandwidth: a copy, which reads every byte once, like a metric, and
 /// writes it.
 fn copy_all(from: &[f32], to: &mut [f32]) {
     use rayon::prelude::*;

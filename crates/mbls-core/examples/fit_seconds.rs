@@ -1,4 +1,4 @@
-//! The seconds that fits take, the least of five; with `big` of 100 classes, once.
+//! Prints the times of fits in seconds, the minimum of five; with `big`, of 100 classes, once.
 //!
 //! ```text
 //! cargo run -p mbls-core --no-default-features --example fit_seconds [-- big | -- NAME]
@@ -60,7 +60,7 @@ fn main() {
             ("Dirichlet, 100 x 10,000", 10_000, 100, CalibratorSpec::Dirichlet { odir }),
         ];
     }
-    // Those whose name begins with an argument.
+    // With an argument, only the jobs whose name begins with it.
     let only = std::env::args().nth(1).filter(|argument| argument != "big");
     for (name, n, classes, spec) in jobs {
         if only.as_ref().is_some_and(|only| !name.starts_with(only.as_str())) {

@@ -8,38 +8,42 @@ use serde::{Deserialize, Serialize};
 /// A two-sided confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
-    /// Its lower end.
+    /// The lower end.
     #[serde(with = "crate::number")]
     pub low: f64,
-    /// Its upper end.
+    /// The upper end.
     #[serde(with = "crate::number")]
     pub high: f64,
-    /// The share of such intervals that should hold the true value, 0.95 for example.
+    /// The nominal coverage: the fraction of such intervals that should contain the true value, for
+    /// example 0.95.
     pub level: f64,
 }
 
 impl Interval {
-    /// The percentile interval of a statistic's values on resamples, as [`resampled_values`]
-    /// returns them.
+    /// Returns the percentile interval of a statistic's values on resamples, as
+    /// [`resampled_values`] returns them.
     ///
-    /// `None` for no values, for some that are not finite and for a level outside of (0, 1).
+    /// Returns `None` for no values, for values that are not finite and for a level outside of
+    /// `(0, 1)`.
     pub fn of_values(values: Vec<f64>, level: f64) -> Option<Self> {
         let (interval, _) = interval_of(values, level)?;
         Some(interval)
     }
 
-    /// Whether 0 lies outside of it.
+    /// Whether 0 is outside of the interval.
     pub fn excludes_zero(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
     }
 }
 
-/// The values of a statistic on the resamples of [`percentile_interval`], in their order.
+/// Returns the values of a statistic on the resamples of [`percentile_interval`], in resample
+/// order.
 ///
-/// The draws depend on `n`, `resamples` and `seed` alone. Two statistics of the same rows so have
-/// paired values: the differences, value by value, are the paired bootstrap of
-/// [`paired_difference`], for any number of pairs from one pass each. `None` where a
-/// value is undefined or not finite, for no samples or 2^32 and more, and for no resamples.
+/// The draws depend only on `n`, `resamples` and `seed`, so two statistics of the same rows have
+/// paired values. Their differences, value by value, are the paired bootstrap of
+/// [`paired_difference`]; one pass per statistic serves any number of pairs. Returns `None` if a
+/// value is undefined or not finite, if there are no samples or 2^32 or more, and if there are no
+/// resamples.
 ///
 /// ```
 /// use mbls_core::bootstrap::{Interval, resampled_values};
@@ -63,14 +67,15 @@ pub fn resampled_values<S: Into<Option<f64>>>(
     values.filter(|values| !values.is_empty() && values.iter().all(|value| value.is_finite()))
 }
 
-/// The percentile bootstrap interval of a statistic of `n` samples.
+/// Returns the percentile bootstrap interval of a statistic of `n` samples.
 ///
-/// `statistic` is called once per resample, with `n` indices drawn from `0..n` with replacement;
-/// the interval lies between the quantiles `(1 - level) / 2` and `(1 + level) / 2` of its values,
-/// by linear interpolation. Resample `r` draws from ChaCha8 with the seed `seed` and the stream
-/// `r`, so the result has the same bits for any number of threads. `None` where the interval is
-/// undefined: no samples or 2^32 and more, no resamples, a level outside of (0, 1), a value that is
-/// not finite or, from a statistic that returns an `Option`, `None`.
+/// `statistic` is called once per resample, with `n` indices drawn from `0..n` with replacement.
+/// The interval lies between the quantiles `(1 - level) / 2` and `(1 + level) / 2` of its values,
+/// with linear interpolation. Resample `r` uses ChaCha8 with the seed `seed` and the stream `r`, so
+/// the result is bit-identical for any number of threads.
+///
+/// Returns `None` if the interval is undefined: no samples, 2^32 samples or more, no resamples, a
+/// level outside of `(0, 1)`, or a statistic that is `None` or not finite.
 ///
 /// ```
 /// use mbls_core::bootstrap::percentile_interval;
@@ -97,26 +102,27 @@ pub fn percentile_interval<S: Into<Option<f64>>>(
 /// The difference of two models' statistics on the same rows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairedDifference {
-    /// The difference on the rows themselves, left less right.
+    /// The difference on the original rows, left minus right.
     #[serde(with = "crate::number")]
     pub observed: f64,
-    /// Its percentile bootstrap interval.
+    /// The percentile bootstrap interval of the difference.
     pub interval: Interval,
     /// The fraction of resamples in which the difference is 0 or less.
     #[serde(rename = "share_not_positive")]
     pub fraction_not_positive: f64,
-    /// How many times the rows were drawn again, each time as many as there are.
+    /// Number of resamples, each of `n` rows.
     pub resamples: usize,
     /// Number of rows.
     pub n: usize,
 }
 
-/// The paired bootstrap of the difference `left - right` of two statistics of the same `n` rows.
+/// Computes the paired bootstrap of the difference `left - right` of two statistics of the same `n`
+/// rows.
 ///
-/// Every resample draws rows once and computes both statistics from them: what makes rows hard for
-/// both models cancels, and the interval is narrower than what two intervals of their own suggest.
-/// Draws, quantiles and `None` are as in [`percentile_interval`]; `None` too where a statistic of
-/// the rows themselves, all in order, is not finite.
+/// Every resample draws rows once and computes both statistics from them. Effects of rows that are
+/// hard for both models cancel, so the interval is narrower than two separate intervals suggest.
+/// Draws and quantiles are as in [`percentile_interval`]. Returns `None` under the same conditions,
+/// and if a statistic of the original rows is not finite.
 ///
 /// ```
 /// use mbls_core::bootstrap::paired_difference;
@@ -149,7 +155,7 @@ pub fn paired_difference(
     Some(PairedDifference { observed, interval, fraction_not_positive, resamples, n })
 }
 
-/// The statistic of every resample of `0..n`, `None` where there is none.
+/// Returns the statistic of every resample of `0..n`, or `None` if `n` is 0 or exceeds `u32`.
 fn bootstrap<T: Send>(
     n: usize,
     resamples: usize,
@@ -165,9 +171,9 @@ fn bootstrap<T: Send>(
     Some(simulate(resamples, seed, || Vec::with_capacity(n), resample))
 }
 
-/// What `draw` makes of each of `resamples` streams of random numbers: of ChaCha8 with the seed
-/// `seed` and the stream `r`, in the order of `r`, so the same for any number of threads. `scratch`
-/// makes room that draws may share.
+/// Returns `draw` of each of `resamples` random streams, in stream order. Stream `r` is that of
+/// ChaCha8 with the seed `seed`, so the results do not depend on the number of threads. `scratch`
+/// creates a buffer that draws may share.
 pub(crate) fn simulate<S, T: Send>(
     resamples: usize,
     seed: u64,
@@ -182,8 +188,8 @@ pub(crate) fn simulate<S, T: Send>(
     (0..resamples).into_par_iter().map_init(scratch, one).collect()
 }
 
-/// The interval between the quantiles of values, and the values sorted; `None` for no values, for
-/// some that are not finite and for a level outside of (0, 1).
+/// Returns the interval between the quantiles of `values`, and the sorted values. Returns `None`
+/// for no values, for values that are not finite and for a level outside of `(0, 1)`.
 pub(crate) fn interval_of(mut values: Vec<f64>, level: f64) -> Option<(Interval, Vec<f64>)> {
     if values.is_empty()
         || !values.iter().all(|value| value.is_finite())
@@ -199,7 +205,8 @@ pub(crate) fn interval_of(mut values: Vec<f64>, level: f64) -> Option<(Interval,
     ))
 }
 
-/// The quantile of sorted values, at least one, by linear interpolation between order statistics.
+/// Returns the quantile of sorted values, at least one, with linear interpolation between order
+/// statistics.
 pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
     let below = (position as usize).min(sorted.len() - 1);
@@ -217,7 +224,7 @@ mod tests {
         }
     }
 
-    /// Sums of twelve uniform numbers less six: mean 0, variance 1.
+    /// Sums of twelve uniform numbers minus six: mean 0, variance 1.
     fn normal_sample(n: usize, seed: u64) -> Vec<f64> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         (0..n).map(|_| (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0).collect()
@@ -247,8 +254,8 @@ mod tests {
                 percentile_interval(sample.len(), 400, 0.9, seed, mean_of(&sample)).unwrap();
             interval.low <= 0.0 && 0.0 <= interval.high
         });
-        // Binomial with 300 trials: a standard deviation is 5.2; the percentile interval covers a
-        // little less than it says.
+        // Binomial with 300 trials: the standard deviation is 5.2. The percentile interval covers
+        // slightly less than its nominal level.
         let covered = covered.count();
         assert!((250..=290).contains(&covered), "{covered} of 300, expected about 266");
     }
@@ -283,7 +290,7 @@ mod tests {
         let values = bootstrap(80, 1000, 3, mean_of(&differences)).unwrap();
         let share = values.iter().filter(|value| **value <= 0.0).count() as f64 / 1000.0;
         assert_eq!((paired.fraction_not_positive, paired.n, paired.resamples), (share, 80, 1000));
-        // Of a model with itself nothing is left, and nothing is better.
+        // A model compared with itself: the difference is 0 in every resample.
         let same = paired_difference(80, 100, 0.9, 3, mean_of(&left), mean_of(&left)).unwrap();
         assert_eq!(
             (same.interval.low, same.interval.high, same.fraction_not_positive),

@@ -1,13 +1,13 @@
-//! The crate's error.
+//! The error type of this crate.
 
-/// The result of this crate's fallible functions.
+/// The result type of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can be wrong with logits, labels and settings.
+/// An error in logits, labels, settings or saved states.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A shape does not fit the other inputs.
+    /// A shape does not match the other inputs.
     #[error("{what}: expected {expected}, found {found}")]
     Shape {
         /// The input.
@@ -17,13 +17,13 @@ pub enum Error {
         /// The shape it has.
         found: String,
     },
-    /// A tensor's elements are of a type that cannot be worked with.
+    /// A tensor has an unsupported element type.
     #[cfg(feature = "candle")]
     #[error("{what}: expected {expected}, found {found}")]
     ElementType {
         /// The input.
         what: &'static str,
-        /// The types it may have.
+        /// The supported types.
         expected: &'static str,
         /// The type it has.
         found: &'static str,
@@ -31,17 +31,17 @@ pub enum Error {
     /// A label is not a class of the logits.
     #[error("label {label} at row {row} is out of range: the logits have {classes} classes")]
     Label {
-        /// The label, whatever its type.
+        /// The label, converted from any integer type.
         label: i128,
-        /// Its row, from 0.
+        /// The row, from 0.
         row: usize,
         /// Number of classes.
         classes: usize,
     },
-    /// No row is left to compute a loss from.
-    #[error("all {rows} rows are ignored: the loss of no rows is undefined")]
+    /// Every row is ignored, so the loss is undefined.
+    #[error("all {rows} rows are ignored: the loss is undefined")]
     AllIgnored {
-        /// Number of rows before any was left out.
+        /// Number of rows, including the ignored ones.
         rows: usize,
     },
     /// A setting is outside of its range.
@@ -49,23 +49,23 @@ pub enum Error {
     Setting {
         /// The setting.
         name: &'static str,
-        /// Its value, as it was given.
+        /// The rejected value.
         value: String,
-        /// The values it may have.
+        /// The accepted values.
         expected: &'static str,
     },
-    /// A value that must be a finite number, or a probability, is none.
+    /// A value that must be a finite number or a probability is not one.
     #[error("{what} {value} at row {row}, class {class}: expected {expected}")]
     Value {
-        /// What the value is.
+        /// The kind of value, such as `logit`.
         what: &'static str,
         /// The value.
         value: f64,
-        /// Its row, from 0.
+        /// The row, from 0.
         row: usize,
-        /// Its class, from 0.
+        /// The class, from 0.
         class: usize,
-        /// The values it may have.
+        /// The accepted values.
         expected: &'static str,
     },
     /// A confidence is not a probability.
@@ -73,7 +73,7 @@ pub enum Error {
     Confidence {
         /// The confidence.
         value: f64,
-        /// Its row, from 0.
+        /// The row, from 0.
         row: usize,
     },
     /// A score of a row is not a finite number.
@@ -81,20 +81,20 @@ pub enum Error {
     Score {
         /// The score.
         value: f64,
-        /// Its row, from 0.
+        /// The row, from 0.
         row: usize,
     },
-    /// Two accumulators of different settings cannot be merged.
+    /// Two accumulators with different settings cannot be merged.
     #[error("cannot merge metrics of different settings: {name} is {left} and {right}")]
     Merge {
         /// The setting that differs.
         name: &'static str,
-        /// Its value on this side.
+        /// The value in the metric that is merged into.
         left: String,
-        /// Its value on the other.
+        /// The value in the other metric.
         right: String,
     },
-    /// The probabilities of a row are no distribution.
+    /// The probabilities of a row do not sum to 1.
     #[error("the probabilities of row {row} sum to {sum}: expected 1")]
     ProbabilitySum {
         /// The row, from 0.
@@ -102,37 +102,37 @@ pub enum Error {
         /// The sum found.
         sum: f64,
     },
-    /// There is nothing to fit to.
+    /// There are no rows to fit to.
     #[error("{what}: there are no rows to fit to")]
     NoRows {
-        /// What was to be fitted.
+        /// The calibrator to fit.
         what: &'static str,
     },
     /// A fit found no optimum.
     #[error("{what}: {problem}")]
     Fit {
-        /// What was to be fitted.
+        /// The calibrator to fit.
         what: &'static str,
-        /// Why there is no result, with the numbers.
+        /// Why there is no result, with the numbers involved.
         problem: String,
     },
-    /// A number does not fit into an exact accumulator.
+    /// A number is out of the range of an exact accumulator.
     #[error("{what} {value}: expected {expected}")]
     Accumulator {
-        /// What was accumulated.
+        /// The accumulated quantity.
         what: &'static str,
         /// The number.
         value: String,
-        /// The numbers that fit.
+        /// The accepted numbers.
         expected: &'static str,
     },
-    /// A metric's saved state contradicts itself.
+    /// A metric's saved state is inconsistent.
     #[error("state of {metric}: {problem}")]
     State {
-        /// The metric's name in kebab case, as [`Metric::name`](crate::metric::Metric::name) has
-        /// it.
+        /// The metric's name in kebab case, as returned by
+        /// [`Metric::name`](crate::metric::Metric::name).
         metric: &'static str,
-        /// What is wrong with the state.
+        /// Why the state is invalid.
         problem: String,
     },
     /// A tensor operation failed.

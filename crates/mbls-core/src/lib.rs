@@ -1,15 +1,16 @@
-//! Train classifiers whose confidence can be believed, measure whether it can, and repair it where
-//! it cannot.
+//! Losses, metrics and post-hoc calibrators for classifiers whose confidence should match their
+//! accuracy.
 //!
 //! - `loss`, with the feature `candle`: margin-based label smoothing (MbLS, CVPR 2022) and the
 //!   losses it is compared with, on candle tensors.
-//! - [`metric`]: accuracy, proper scores and calibration errors with exact states that merge, on
+//! - [`metric`]: accuracy, proper scores and calibration errors with exact, mergeable states, on
 //!   plain slices.
 //! - [`calibration`]: post-hoc calibrators, from temperature scaling to Dirichlet calibration and
 //!   isotonic regression.
-//! - [`bootstrap`]: intervals of statistics and of differences between models.
+//! - [`bootstrap`]: bootstrap intervals of statistics and of differences between models.
 //!
-//! Without default features the crate knows slices alone: no candle, and it builds for WebAssembly.
+//! Without default features the crate works on slices alone: it does not depend on candle and
+//! builds for WebAssembly.
 //!
 //! # A training step with MbLS
 //!
@@ -19,7 +20,7 @@
 //! use candle_core::{Device, Tensor, Var};
 //! use mbls_core::loss::{LogitBatch, Loss, MarginLoss};
 //!
-//! // A linear classifier of three classes: any candle model that returns logits takes its place.
+//! // A linear classifier of three classes; any candle model that returns logits works.
 //! let inputs = Tensor::new(&[[1f32, 0.], [0., 1.], [1., 1.]], &Device::Cpu)?;
 //! let labels = Tensor::new(&[0u32, 1, 2], &Device::Cpu)?;
 //! let weight = Var::zeros((2, 3), candle_core::DType::F32, &Device::Cpu)?;
@@ -47,7 +48,7 @@
 //! ```
 //! use mbls_core::metric::{ClassificationMetrics, Metric, measure_logits};
 //!
-//! // Three rows of two classes, as a file of any language holds them.
+//! // Three rows of two classes, as read from a file.
 //! let logits = [4.0f32, 0.0, 0.0, 3.0, 2.0, 0.0];
 //! let labels = [0, 1, 1];
 //! let metrics = measure_logits(&ClassificationMetrics::new(15)?, &logits, 2, &labels)?;
@@ -57,17 +58,17 @@
 //! # Ok::<(), mbls_core::Error>(())
 //! ```
 //!
-//! # Shards that were measured on different machines
+//! # Merging shards measured on different machines
 //!
 //! ```
 //! use mbls_core::metric::{ClassificationMetrics, Metric, measure_logits};
 //!
 //! let measure = |logits: &[f32], labels: &[u32]| measure_logits(&ClassificationMetrics::new(15)?, logits, 2, labels);
 //! let shards = [measure(&[4.0, 0.0, 0.0, 3.0], &[0, 1])?, measure(&[2.0, 0.0], &[1])?];
-//! // Each machine writes its state to a file ...
+//! // Each machine writes its state to a file.
 //! let files: Vec<String> = shards.iter().map(|shard| serde_json::to_string(shard).expect("JSON")).collect();
 //!
-//! // ... and one reads and merges them: the same bits as in one pass over all rows.
+//! // One machine reads and merges them. The result is bit-identical to one pass over all rows.
 //! let mut merged = ClassificationMetrics::new(15)?;
 //! for file in &files {
 //!     merged.merge(serde_json::from_str(file).expect("a state of these metrics"))?;

@@ -1,9 +1,10 @@
-//! Numbers in files whose format has no infinities, as JSON.
+//! Serialisation of `f64` in formats without infinities, such as JSON.
 //!
-//! A finite number is written as it is, the infinities as the texts `"inf"` and `"-inf"`; both are
-//! read back to the bit. NaN is an error when it is written and when it is read: what is undefined
-//! is `None`. Binary formats, which hold every `f64`, get the number itself. For fields:
-//! `#[serde(with = "mbls_core::number")]`, and the modules below for those that hold several.
+//! A finite number is written as it is, an infinity as the string `"inf"` or `"-inf"`; both are
+//! read back exactly. Writing or reading NaN is an error: represent an undefined value as `None`.
+//! Binary formats, which represent every `f64`, get the number itself. Use
+//! `#[serde(with = "mbls_core::number")]` for a field, and the modules below for fields with
+//! several numbers.
 //!
 //! ```
 //! #[derive(serde::Serialize, serde::Deserialize)]
@@ -12,7 +13,7 @@
 //!     nll: f64,
 //! }
 //!
-//! let text = serde_json::to_string(&Report { nll: f64::INFINITY }).expect("an infinity is a text");
+//! let text = serde_json::to_string(&Report { nll: f64::INFINITY }).expect("an infinity is a string");
 //! assert_eq!(text, r#"{"nll":"inf"}"#);
 //! let read: Report = serde_json::from_str(&text).expect("it was written");
 //! assert_eq!(read.nll, f64::INFINITY);
@@ -24,7 +25,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::ser::{Error as _, Serialize, Serializer};
 use std::fmt;
 
-/// A number in the form for files.
+/// A number in its serialised form.
 #[derive(Clone, Copy)]
 struct Number(f64);
 
@@ -32,7 +33,7 @@ impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             value if value.is_nan() => {
-                Err(S::Error::custom("NaN is not written: expected a number"))
+                Err(S::Error::custom("NaN cannot be written: expected a number"))
             }
             value if value.is_finite() || !serializer.is_human_readable() => {
                 serializer.serialize_f64(value)
@@ -92,7 +93,7 @@ impl Visitor<'_> for NumberVisitor {
 ///
 /// # Errors
 ///
-/// Those of the serializer, and one for NaN.
+/// Returns the errors of the serializer, and an error for NaN.
 pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     Number(*value).serialize(serializer)
 }
@@ -101,19 +102,19 @@ pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::
 ///
 /// # Errors
 ///
-/// Those of the deserializer, and one for what is neither a number nor `"inf"` nor `"-inf"`.
+/// Returns the errors of the deserializer, and an error for anything but a number, `"inf"` or
+/// `"-inf"`.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Number::deserialize(deserializer)?.0)
 }
 
-/// Whether a count is 0: then `skip_serializing_if` leaves it out, and files stay those of versions
-/// that did not know it.
+/// Whether a count is 0. Use it with `skip_serializing_if` to omit the field, so that files stay
+/// identical to those of versions that did not have it.
 pub fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Numbers that may be absent, `Option<f64>`; give the field `#[serde(default)]` where a file may
-/// lack it.
+/// Optional numbers, `Option<f64>`. Add `#[serde(default)]` to the field if a file may lack it.
 pub mod option {
     use super::{Deserialize, Deserializer, Number, Serialize, Serializer};
 
@@ -121,7 +122,7 @@ pub mod option {
     ///
     /// # Errors
     ///
-    /// As [`serialize`](super::serialize).
+    /// Same as [`serialize`](super::serialize).
     pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
         value.map(Number).serialize(serializer)
     }
@@ -130,22 +131,22 @@ pub mod option {
     ///
     /// # Errors
     ///
-    /// As [`deserialize`](super::deserialize).
+    /// Same as [`deserialize`](super::deserialize).
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<f64>, D::Error> {
         Ok(Option::<Number>::deserialize(deserializer)?.map(|number| number.0))
     }
 
-    /// Lists of such numbers, `Vec<Option<f64>>`.
+    /// Lists of optional numbers, `Vec<Option<f64>>`.
     pub mod list {
         use super::{Deserialize, Deserializer, Number, Serializer};
 
-        /// Writes numbers and nulls in their order.
+        /// Writes numbers and nulls in order.
         ///
         /// # Errors
         ///
-        /// As [`serialize`](super::super::serialize).
+        /// Same as [`serialize`](super::super::serialize).
         pub fn serialize<S: Serializer>(
             values: &[Option<f64>],
             serializer: S,
@@ -153,11 +154,11 @@ pub mod option {
             serializer.collect_seq(values.iter().map(|value| value.map(Number)))
         }
 
-        /// Reads numbers and nulls in their order.
+        /// Reads numbers and nulls in order.
         ///
         /// # Errors
         ///
-        /// As [`deserialize`](super::super::deserialize).
+        /// Same as [`deserialize`](super::super::deserialize).
         pub fn deserialize<'de, D: Deserializer<'de>>(
             deserializer: D,
         ) -> Result<Vec<Option<f64>>, D::Error> {
@@ -166,16 +167,16 @@ pub mod option {
         }
     }
 
-    /// Such numbers with names, `BTreeMap<String, Option<f64>>`.
+    /// Optional numbers by name, `BTreeMap<String, Option<f64>>`.
     pub mod by_name {
         use super::{Deserialize, Deserializer, Number, Serializer};
         use std::collections::BTreeMap;
 
-        /// Writes numbers and nulls by their names.
+        /// Writes numbers and nulls by name.
         ///
         /// # Errors
         ///
-        /// As [`serialize`](super::super::serialize).
+        /// Same as [`serialize`](super::super::serialize).
         pub fn serialize<S: Serializer>(
             values: &BTreeMap<String, Option<f64>>,
             serializer: S,
@@ -183,11 +184,11 @@ pub mod option {
             serializer.collect_map(values.iter().map(|(name, value)| (name, value.map(Number))))
         }
 
-        /// Reads numbers and nulls by their names.
+        /// Reads numbers and nulls by name.
         ///
         /// # Errors
         ///
-        /// As [`deserialize`](super::super::deserialize).
+        /// Same as [`deserialize`](super::super::deserialize).
         pub fn deserialize<'de, D: Deserializer<'de>>(
             deserializer: D,
         ) -> Result<BTreeMap<String, Option<f64>>, D::Error> {
@@ -204,36 +205,36 @@ pub mod option {
 pub mod list {
     use super::{Deserialize, Deserializer, Number, Serializer};
 
-    /// Writes numbers in their order.
+    /// Writes numbers in order.
     ///
     /// # Errors
     ///
-    /// As [`serialize`](super::serialize).
+    /// Same as [`serialize`](super::serialize).
     pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(values.iter().map(|&value| Number(value)))
     }
 
-    /// Reads numbers in their order.
+    /// Reads numbers in order.
     ///
     /// # Errors
     ///
-    /// As [`deserialize`](super::deserialize).
+    /// Same as [`deserialize`](super::deserialize).
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
         let values = Vec::<Number>::deserialize(deserializer)?;
         Ok(values.into_iter().map(|number| number.0).collect())
     }
 }
 
-/// Numbers with names, `BTreeMap<String, f64>`.
+/// Numbers by name, `BTreeMap<String, f64>`.
 pub mod by_name {
     use super::{Deserialize, Deserializer, Number, Serializer};
     use std::collections::BTreeMap;
 
-    /// Writes numbers by their names.
+    /// Writes numbers by name.
     ///
     /// # Errors
     ///
-    /// As [`serialize`](super::serialize).
+    /// Same as [`serialize`](super::serialize).
     pub fn serialize<S: Serializer>(
         values: &BTreeMap<String, f64>,
         serializer: S,
@@ -241,11 +242,11 @@ pub mod by_name {
         serializer.collect_map(values.iter().map(|(name, &value)| (name, Number(value))))
     }
 
-    /// Reads numbers by their names.
+    /// Reads numbers by name.
     ///
     /// # Errors
     ///
-    /// As [`deserialize`](super::deserialize).
+    /// Same as [`deserialize`](super::deserialize).
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeMap<String, f64>, D::Error> {

@@ -1,8 +1,8 @@
-//! Work that the threads of the current rayon pool share.
+//! Parallel loops on the current rayon pool.
 //!
-//! Rayon's drivers are some twenty functions, which are compiled for each closure that they are
-//! given and each type that passes them. Here what runs is a `dyn Fn` of an index, so that there is
-//! one driver. A task is work enough to make the call of no account.
+//! Rayon's drivers are about twenty functions, compiled again for every closure and every type they
+//! are given. Here the body is a `dyn Fn` of an index, so there is one driver. Each task does
+//! enough work to make the dynamic call negligible.
 
 use rayon::prelude::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ pub(crate) fn map<R: Send>(count: usize, run: &(dyn Fn(usize) -> R + Sync)) -> V
         let result = run(index);
         *lock(&results[index]) = Some(result);
     });
-    // Each has one, or a panic has ended the caller.
+    // Every slot is filled: a panic in a task would have ended the caller.
     results
         .into_iter()
         .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -38,7 +38,8 @@ pub(crate) fn map_tasks<T: Send, R: Send>(tasks: Vec<T>, run: &(dyn Fn(T) -> R +
     results.into_iter().flatten().collect()
 }
 
-/// Hands each chunk of `values`, of `size` or at the end fewer, to `run` with its index.
+/// Calls `run` with the index of each chunk and the chunk itself: `size` values, or fewer at the
+/// end.
 pub(crate) fn each_chunk<T: Send>(
     values: &mut [T],
     size: usize,

@@ -1,9 +1,8 @@
-//! Training steps for the tests and benchmarks of the crates that have networks: [`published`]
-//! compares them with those of the published code, [`timing`] is the program of the benchmarks
-//! `step`.
+//! Training steps of networks for tests and benchmarks: [`published`] compares them with those of
+//! the published code, [`timing`] is the program of the `step` benchmarks.
 
 pub mod published;
 pub mod timing;
 
-/// An error of any kind: tests and benchmarks only show it.
+/// The result type; tests and benchmarks only print the error, which can be of any kind.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

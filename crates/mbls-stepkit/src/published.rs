@@ -1,7 +1,7 @@
-//! Networks of the golden directory whose training continues from the published code's checkpoints:
+//! Networks of the golden directory whose training resumes from the published code's checkpoints:
 //! weights, optimizer state, loss, clipping.
 //!
-//! These helpers serve tests alone and panic, with the network's name, where a number differs.
+//! These helpers are for tests only and panic, with the network's name, if a number differs.
 
 use crate::Result;
 use candle_core::{DType, Tensor};
@@ -27,25 +27,26 @@ pub struct Case {
     model: Box<dyn ModuleT>,
 }
 
-/// How far steps in f32 may be from those in f64, beyond what the original's own steps in f32 are.
+/// The deviation of steps in f32 from those in f64 that is allowed beyond that of the original's
+/// f32 steps.
 #[derive(Clone, Copy, Debug)]
 pub struct Rounding {
-    /// Of the loss, its terms and the norm of the gradient in a step, relative to the larger of 1
+    /// For the loss, its terms and the norm of the gradient in a step, relative to the larger of 1
     /// and the value.
     pub step: fn(usize) -> f64,
-    /// Of the logits after the steps.
+    /// For the logits after the steps.
     pub after: f64,
 }
 
-/// Runs `test` on every network of `models/checkpoints.json` in f64 and f32, and returns how many
-/// were tested.
+/// Runs `test` on every network of `models/checkpoints.json` in f64 and f32, and returns the number
+/// of tests run.
 ///
-/// `network` returns the network of a name with parameters of these keys, `None` for one of another
-/// crate; `build` builds it.
+/// `network` returns the network with this name and parameters of these keys, or `None` if it
+/// belongs to another crate; `build` builds it.
 ///
 /// # Errors
 ///
-/// Where a file cannot be read, a network not be built, or a test fails.
+/// Returns an error if a file cannot be read, a network cannot be built, or a test fails.
 pub fn each_case<N>(
     network: impl Fn(&str, &[Key]) -> Option<N>,
     build: impl Fn(N, VarBuilder) -> candle_core::Result<Box<dyn ModuleT>>,
@@ -81,7 +82,7 @@ pub fn each_case<N>(
     Ok(tested)
 }
 
-/// The names, shapes and order of a network's variables, as PyTorch's state dict has them.
+/// Returns the names, shapes and order of a network's variables as in PyTorch's state dict.
 pub fn state_dict_keys(store: &ParamStore) -> Vec<Key> {
     let state = store.state();
     with_counters(store.names().into_iter().map(|name| {
@@ -91,11 +92,11 @@ pub fn state_dict_keys(store: &ParamStore) -> Vec<Key> {
 }
 
 /// Compares the logits in evaluation and in training, and the running statistics of every batch
-/// norm after it.
+/// norm after training.
 ///
 /// # Errors
 ///
-/// Where the network fails.
+/// Returns the errors of the network.
 pub fn check_logits(case: &Case) -> Result<()> {
     let (name, dtype) = (&case.name, case.dtype);
     // The originals were computed in f32.
@@ -117,11 +118,12 @@ pub fn check_logits(case: &Case) -> Result<()> {
 
 /// Compares three training steps from the checkpoint, and the logits after them.
 ///
-/// In f64 the steps agree with the original's to nine digits; `rounding` bounds those in f32.
+/// In f64 the steps agree with the original's to nine digits; `rounding` bounds the deviation in
+/// f32.
 ///
 /// # Errors
 ///
-/// Where the network fails.
+/// Returns the errors of the network.
 pub fn check_three_steps(case: &Case, rounding: Rounding) -> Result<()> {
     let (name, dtype) = (&case.name, case.dtype);
     let loss = LossSpec::margin(case.number("margin"), case.number("alpha")).build()?;
@@ -202,7 +204,7 @@ impl Case {
         self.checkpoint.root().get("optimizer")?.get("param_groups")?.get(0)?.get(name)
     }
 
-    /// The optimizer of the checkpoint, with its state, which PyTorch numbers in the order of the
+    /// The optimizer of the checkpoint with its state, which PyTorch numbers in the order of the
     /// parameters.
     fn optimizer(&self) -> Result<Box<dyn Optimizer>> {
         let float = |value: Option<Saved>, name: &str| {

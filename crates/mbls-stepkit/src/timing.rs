@@ -1,13 +1,13 @@
-//! The program of a benchmark `step`: times training steps or inference of a network, and prints
-//! one JSON line.
+//! The program of a `step` benchmark: times training steps or inference of a network and prints one
+//! JSON line.
 //!
 //! Arguments of every such benchmark: `[--batch N] [--mode train|inference] [--precision
-//! f32|bf16|tf32] [--threads T] [--seconds S] [--cuda] [--parts]`; `tf32` needs a CUDA device. A
-//! step is forward, MbLS, backward, clipping where the workload has it, and SGD with momentum;
-//! inference is forward alone, by running statistics and without a graph. The line has the number
-//! of parameters, the median and least time, and the most memory that the process has had. With
-//! `--parts` a line to standard error has the medians of the parts of a training step, each waited
-//! for.
+//! f32|bf16|tf32] [--threads T] [--seconds S] [--cuda] [--parts]`; `tf32` requires a CUDA device. A
+//! step is forward pass, MbLS, backward pass, clipping if the workload has it, and SGD with
+//! momentum. Inference is the forward pass alone, with running statistics and without a graph. The
+//! line contains the number of parameters, the median and minimum time, and the peak memory of the
+//! process. With `--parts`, a line on standard error contains the median times of the parts of a
+//! training step, with a synchronisation after each.
 
 use crate::Result;
 use candle_core::{DType, Device, Tensor};
@@ -16,14 +16,14 @@ use mbls_core::loss::{LogitBatch, LossSpec};
 use mbls_nn::{OptimizerConfig, ParamStore, SgdConfig, backward, clip_grad_norm, no_grad};
 use std::time::{Duration, Instant};
 
-/// Where a workload's network runs, and on how much.
+/// The device and the batch size of a workload.
 #[derive(Debug)]
 pub struct Settings {
     /// Samples in a batch.
     pub batch: usize,
     /// The type of weights and activations.
     pub dtype: DType,
-    /// The device of both.
+    /// The device of weights and activations.
     pub device: Device,
     train: bool,
     parts: bool,
@@ -31,42 +31,42 @@ pub struct Settings {
 
 /// A network with its data.
 pub trait Workload: Sync {
-    /// Samples in a batch where the command line does not say.
+    /// Default number of samples in a batch.
     const BATCH: usize;
     /// The margin of the loss, MbLS with alpha 0.1.
     const MARGIN: f64;
     /// The norm that gradients are clipped to.
     const CLIP: Option<f64>;
-    /// The label that does not count.
+    /// The ignored label.
     const IGNORED: Option<i64> = None;
 
-    /// Reads the value of an argument that only this benchmark has; `false` where it has no such
+    /// Reads the value of an argument that only this benchmark has; `false` if it has no such
     /// argument.
     ///
     /// # Errors
     ///
-    /// Where the value is missing or not one of the expected.
+    /// Returns an error if the value is missing or invalid.
     fn set(&mut self, argument: &str, value: &mut dyn FnMut() -> Result<String>) -> Result<bool>;
 
     /// Builds the network in the store.
     ///
     /// # Errors
     ///
-    /// Where there is no such network.
+    /// Returns an error if there is no such network.
     fn model(&self, settings: &Settings, store: &ParamStore) -> Result<Box<dyn ModuleT>>;
 
-    /// A batch of inputs.
+    /// Returns a batch of inputs.
     ///
     /// # Errors
     ///
-    /// Where the device fails.
+    /// Returns the errors of the device.
     fn input(&self, settings: &Settings) -> Result<Tensor>;
 
-    /// The labels of the batch.
+    /// Returns the labels of the batch.
     ///
     /// # Errors
     ///
-    /// Where the device fails.
+    /// Returns the errors of the device.
     fn labels(&self, settings: &Settings) -> Result<Tensor>;
 }
 
@@ -74,7 +74,7 @@ pub trait Workload: Sync {
 ///
 /// # Errors
 ///
-/// Where an argument is unknown or has a value that is not expected, and where the network fails.
+/// Returns an error if an argument is unknown or has an invalid value, and errors of the network.
 pub fn main<W: Workload>(mut workload: W) -> Result<()> {
     let (mut threads, mut seconds) = (1, 5.0);
     let mut settings = Settings {
@@ -114,7 +114,7 @@ pub fn main<W: Workload>(mut workload: W) -> Result<()> {
                 }
             }
             "--parts" => settings.parts = true,
-            // What `cargo bench` adds.
+            // Added by `cargo bench`.
             "--bench" => {}
             _ if workload.set(&argument, &mut value)? => {}
             _ => return Err(format!("unknown argument {argument}").into()),
@@ -131,11 +131,11 @@ pub fn main<W: Workload>(mut workload: W) -> Result<()> {
     Ok(())
 }
 
-/// Whether the value of an argument is the first of two.
+/// Returns whether the value of an argument is the first of two.
 ///
 /// # Errors
 ///
-/// Where it is neither.
+/// Returns an error if it is neither.
 pub fn choice(argument: &str, value: &str, [first, second]: [&str; 2]) -> Result<bool> {
     match value {
         _ if value == first => Ok(true),
@@ -144,7 +144,7 @@ pub fn choice(argument: &str, value: &str, [first, second]: [&str; 2]) -> Result
     }
 }
 
-/// The number of parameters, and the times of the passes in order.
+/// Returns the number of parameters, and the times of the passes in ascending order.
 fn run<W: Workload>(
     workload: &W,
     settings: &Settings,
@@ -202,8 +202,8 @@ fn run<W: Workload>(
     Ok((parameters, times))
 }
 
-/// The times of at least 3 passes and of those that begin within the limit, in order; one more
-/// warms up.
+/// Returns the times of at least 3 passes, and of further ones that start within the limit, in
+/// ascending order; one additional pass warms up.
 fn times(limit: Duration, mut pass: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
     pass()?;
     let (mut times, start) = (Vec::new(), Instant::now());
@@ -216,7 +216,7 @@ fn times(limit: Duration, mut pass: impl FnMut() -> Result<()>) -> Result<Vec<f6
     Ok(times)
 }
 
-/// The most memory that this process has had, in KiB; 0 where the system does not say so in
+/// Returns the peak memory of this process in KiB, or 0 if the system does not report it in
 /// `/proc`.
 fn peak_memory() -> Result<u64> {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return Ok(0) };

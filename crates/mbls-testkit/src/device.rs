@@ -1,15 +1,15 @@
-//! Where tests run.
+//! The device that tests run on.
 
 use candle_core::Device;
 use std::sync::OnceLock;
 
-/// The CPU, or the first CUDA device where `MBLS_TEST_DEVICE` is `cuda`; for tests that hold whole
-/// networks to golden values.
+/// Returns the CPU, or the first CUDA device if `MBLS_TEST_DEVICE` is `cuda`; for tests that
+/// compare whole networks with golden values.
 ///
-/// Panics where the variable is anything else, or the device cannot be used: a test that was to run
-/// on a GPU must not pass elsewhere.
+/// Panics if the variable has another value or the device cannot be used: a test meant for a GPU
+/// must not pass on the CPU.
 pub fn device() -> Device {
-    // Tensors of two devices cannot meet, even where both are one GPU.
+    // One device for all tests: tensors of two device handles cannot be combined, even on one GPU.
     static DEVICE: OnceLock<Device> = OnceLock::new();
     let open = || match std::env::var("MBLS_TEST_DEVICE") {
         Ok(name) if name == "cuda" => {

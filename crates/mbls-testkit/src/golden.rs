@@ -1,7 +1,7 @@
-//! Reads golden values: numbers that another implementation computed.
+//! Reads golden values: numbers computed by another implementation.
 //!
-//! The directory is `MBLS_GOLDEN_DIR`; without it, the project's own `fixtures/golden`. These
-//! helpers serve tests alone and panic with the file's name where one cannot be read.
+//! The directory is `MBLS_GOLDEN_DIR`, by default the project's `fixtures/golden`. These helpers
+//! are for tests only and panic with the file's name if it cannot be read.
 
 use candle_core::{DType, Device, Result, Tensor};
 use serde_json::Value;
@@ -16,41 +16,41 @@ pub fn directory() -> PathBuf {
     }
 }
 
-/// One JSON file of the golden directory.
+/// Reads one JSON file of the golden directory.
 pub fn json(name: &str) -> Value {
     json_of(&directory().join(name))
 }
 
-/// One JSON file of the project's `fixtures`.
+/// Reads one JSON file of the project's `fixtures`.
 pub fn fixture(name: &str) -> Value {
     json_of(&Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name))
 }
 
-/// One JSON file, of a golden directory or beside it.
+/// Reads one JSON file.
 pub fn json_of(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// All tensors of one safetensors file of the golden directory, on the CPU.
+/// Reads all tensors of one safetensors file of the golden directory, on the CPU.
 pub fn tensors(name: &str) -> HashMap<String, Tensor> {
     tensors_of(&directory().join(name))
 }
 
-/// All tensors of one safetensors file, on the CPU.
+/// Reads all tensors of one safetensors file, on the CPU.
 pub fn tensors_of(path: &Path) -> HashMap<String, Tensor> {
     candle_core::safetensors::load(path, &Device::Cpu)
         .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// The name and shape of a tensor of a state, with its type.
+/// The name, shape and type of a tensor of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// The name of the case, as the file has it.
+    /// The name in the file.
     pub name: String,
     /// The sizes of the axes; their product is the number of values.
     pub shape: Vec<usize>,
-    /// Its type as PyTorch calls it.
+    /// The type, as PyTorch names it.
     pub dtype: String,
 }
 
@@ -62,8 +62,8 @@ pub fn keys(list: &Value) -> Vec<Key> {
     list.as_array().expect("a list of keys").iter().map(one).collect()
 }
 
-/// The keys that PyTorch has for variables of these names and shapes: it counts the batches of
-/// every batch norm, for which ours has no use.
+/// Returns the keys that PyTorch has for variables of these names and shapes: it also counts the
+/// batches of every batch norm, which this project does not.
 pub fn with_counters(variables: impl IntoIterator<Item = (String, Vec<usize>)>) -> Vec<Key> {
     let mut keys = Vec::new();
     for (name, shape) in variables {
@@ -75,7 +75,7 @@ pub fn with_counters(variables: impl IntoIterator<Item = (String, Vec<usize>)>) 
     keys
 }
 
-/// A list of sizes.
+/// Reads a list of sizes.
 pub fn sizes(value: &Value) -> Vec<usize> {
     value
         .as_array()
@@ -85,11 +85,11 @@ pub fn sizes(value: &Value) -> Vec<usize> {
         .collect()
 }
 
-/// The largest difference, of tensors on any device.
+/// Returns the largest absolute difference of two tensors on any device.
 ///
 /// # Errors
 ///
-/// Where a device fails; other shapes panic.
+/// Returns the errors of the device. Panics if the shapes differ.
 pub fn gap(a: &Tensor, b: &Tensor) -> Result<f64> {
     assert_eq!(a.dims(), b.dims());
     let wide = |t: &Tensor| t.to_device(&Device::Cpu)?.to_dtype(DType::F64);

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 /// Compares the gradient of `f` with respect to every element of every input with central
 /// differences.
 ///
-/// `f` maps the inputs (made `Var`s in f64 here) to a scalar. The step is `1e-5`; an element passes
-/// where `|analytic - numeric| <= tolerance * max(1, |numeric|)`.
+/// `f` maps the inputs, converted to `Var`s in f64, to a scalar. The step is `1e-5`; an element
+/// passes if `|analytic - numeric| <= tolerance * max(1, |numeric|)`.
 ///
 /// # Errors
 ///
-/// Where `f` fails. A wrong gradient, or one that is missing, panics with its place: this is a test
-/// helper.
+/// Returns the errors of `f`. A wrong or missing gradient panics and names its place: this is a
+/// test helper.
 pub fn check(
     inputs: &[Tensor],
     tolerance: f64,
@@ -42,7 +42,7 @@ pub fn check(
             };
             let numeric = (at(STEP)? - at(-STEP)?) / (2.0 * STEP);
             let difference = (grad[k] - numeric).abs();
-            // A NaN difference must fail, so the comparison is the accepting one.
+            // A NaN difference must fail, so the assertion states the accepted case.
             assert!(
                 difference <= tolerance * numeric.abs().max(1.0),
                 "input {i}, element {k}: gradient {}, finite difference {numeric}",
@@ -53,14 +53,14 @@ pub fn check(
     Ok(())
 }
 
-/// As [`check`] for the network that `build` makes, in train mode: the gradient of every parameter
-/// and of the images, each logit having another weight in the sum.
+/// [`check`] for the network that `build` returns, in training mode: the gradients of every
+/// parameter and of the images. Each logit has a different weight in the sum.
 ///
 /// `parameters` and `buffers` are the network's variables, in f64.
 ///
 /// # Errors
 ///
-/// As [`check`].
+/// Same as [`check`].
 pub fn check_network<M: ModuleT + ?Sized>(
     parameters: &[(String, Var)],
     buffers: &[(String, Var)],

@@ -1,5 +1,5 @@
-//! What the tests of several mbls crates share: reading golden files and fixtures, finding real
-//! data sets, networks whose weights follow from their names, gradients by finite differences.
+//! Helpers shared by the tests of several mbls crates: reading golden files and fixtures, finding
+//! real data sets, networks whose weights follow from their names, gradients by finite differences.
 
 mod data;
 mod device;

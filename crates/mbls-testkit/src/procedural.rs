@@ -1,4 +1,4 @@
-//! Full-size networks whose weights are a function of their names, so that no file has to hold
+//! Full-size networks whose weights are a function of their names, so that no file has to store
 //! them.
 
 use crate::device;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Makes every variable that a network asks for, as the golden set's README says.
+/// Generates every variable that a network requests, by the recipe in the golden set's README.
 #[derive(Clone, Debug)]
 pub struct Procedural {
     salt: String,
@@ -18,17 +18,17 @@ pub struct Procedural {
 }
 
 impl Procedural {
-    /// Weights of names behind `salt`.
+    /// Creates a generator whose names are prefixed with `salt`.
     pub fn new(salt: &str) -> Self {
         Self { salt: salt.to_owned(), vars: Arc::default() }
     }
 
-    /// What was made, by name.
+    /// The generated variables, by name.
     pub fn vars(&self) -> MutexGuard<'_, BTreeMap<String, Var>> {
         self.vars.lock().expect("variables")
     }
 
-    /// A builder of variables on the [`device`] of the tests.
+    /// Returns a builder of variables on the [`device`] of the tests.
     pub fn var_builder(&self, dtype: DType) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self.clone()), dtype, device())
     }
@@ -43,7 +43,7 @@ impl SimpleBackend for Procedural {
         dtype: DType,
         device: &Device,
     ) -> Result<Tensor> {
-        // Of a batch norm the weight, which comes before its bias, has one dimension alone.
+        // The weight of a batch norm precedes its bias and has one dimension.
         let weight = name.strip_suffix("bias").map(|layer| format!("{layer}weight"));
         let norm = weight.and_then(|weight| Some(self.vars().get(&weight)?.rank() == 1));
         let value = values(name, shape.dims(), norm.unwrap_or(false));
@@ -63,11 +63,11 @@ impl SimpleBackend for Procedural {
     }
 }
 
-/// An input: `(2u - 1) * 1.7`.
+/// Returns an input: `(2u - 1) * 1.7`.
 ///
 /// # Errors
 ///
-/// Where the device fails.
+/// Returns the errors of the device.
 pub fn input(salt: &str, shape: &[usize]) -> Result<Tensor> {
     let numbers = units(&format!("{salt}input")).take(shape.iter().product());
     Tensor::from_iter(numbers.map(|u| ((2.0 * u - 1.0) * 1.7) as f32), &Device::Cpu)?
@@ -75,8 +75,8 @@ pub fn input(salt: &str, shape: &[usize]) -> Result<Tensor> {
         .to_device(&device())
 }
 
-/// How a number of [0, 1) becomes one of this variable's; `norm` says whether its layer is a batch
-/// norm.
+/// Returns the function from a number in [0, 1) to a value of this variable; `norm` says whether
+/// its layer is a batch norm.
 fn values(name: &str, shape: &[usize], norm: bool) -> Box<dyn Fn(f64) -> f64> {
     let fan: usize = shape.iter().skip(1).product();
     match name.rsplit('.').next() {
@@ -89,7 +89,7 @@ fn values(name: &str, shape: &[usize], norm: bool) -> Box<dyn Fn(f64) -> f64> {
     }
 }
 
-/// Numbers of [0, 1) from a text: SplitMix64 from its FNV-1a hash.
+/// Returns numbers in [0, 1) generated from a text: SplitMix64 seeded with its FNV-1a hash.
 fn units(text: &str) -> impl Iterator<Item = f64> + use<> {
     let hash = text
         .bytes()
@@ -111,12 +111,12 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("{name}"))
 }
 
-/// Holds the network that `build` makes to the golden values of the one called `name`, in `dtype`:
-/// number of parameters, logits in evaluation and training, running statistics after it.
+/// Compares the network that `build` returns with the golden values of `name`, in `dtype`: number
+/// of parameters, logits in evaluation and training, running statistics after training.
 ///
 /// # Errors
 ///
-/// Where the network fails. What differs panics: this is a test helper.
+/// Returns the errors of the network. A difference panics: this is a test helper.
 pub fn check<M: ModuleT + ?Sized>(
     name: &str,
     entry: &Value,
@@ -152,8 +152,8 @@ pub fn check<M: ModuleT + ?Sized>(
         let (sum, norm) =
             (values.iter().sum::<f64>(), values.iter().map(|v| v * v).sum::<f64>().sqrt());
         let at = |i: usize| expected[i].as_f64().expect("a number");
-        // A sum of n values has an error of up to n times that of one; their norm says how large
-        // they are.
+        // A sum of n values has an error of up to n times that of one value; the norm gives their
+        // size.
         let scale = at(1) * (values.len() as f64).sqrt();
         worst = worst.max((sum - at(0)).abs() / scale).max((norm - at(1)).abs() / at(1));
     }
@@ -166,7 +166,7 @@ pub fn check<M: ModuleT + ?Sized>(
         "{name} {dtype:?}: eval {eval:.1e} of {recorded:.1e}, train {train:.1e}, statistics {worst:.1e}"
     );
     match dtype {
-        // The recorded distance is that of these very numbers.
+        // The recorded distance was measured with exactly these numbers.
         DType::F64 => {
             let apart = (eval - recorded).abs();
             assert!(
@@ -174,14 +174,15 @@ pub fn check<M: ModuleT + ?Sized>(
                 "{name}: eval in f64 {eval:e}, recorded {recorded:e}"
             );
         }
-        // Another order of the same sums: an error of the same kind, beside the original's own.
+        // The same sums in another order: an error of the same kind, in addition to that of the
+        // original.
         _ => assert!(
             eval <= 8.0 * recorded + 2e-6 * std,
             "{name}: eval {eval:e}, recorded {recorded:e}"
         ),
     }
-    // Normalising by the statistics of a small batch amplifies rounding, 17-fold in the worst
-    // network.
+    // Normalising by the statistics of a small batch amplifies rounding, by a factor of 17 in the
+    // worst network.
     let bound = 64.0 * recorded + 1e-5 * train_size;
     assert!(train <= bound, "{name} {dtype:?}: train {train:e}, recorded in eval {recorded:e}");
     assert!(worst <= 5e-5, "{name} {dtype:?}: running statistics {worst:e}");

@@ -1,10 +1,10 @@
-//! The golden cases of segmentations, `seg.json` and `seg.safetensors`: batches of logits and
-//! labels, and what the published code computes of them.
+//! The golden segmentation cases, `seg.json` and `seg.safetensors`: batches of logits and labels,
+//! and the values that the published code computes from them.
 
 use crate::golden;
 use serde_json::Value;
 
-/// Of a value, relative to the larger of 1 and itself.
+/// The tolerance of a value, relative to the larger of 1 and its magnitude.
 pub const TOLERANCE: f64 = 1e-6;
 
 /// A batch of segmentations.
@@ -12,7 +12,7 @@ pub const TOLERANCE: f64 = 1e-6;
 pub struct Batch {
     /// Logits `[N, C, H, W]`.
     pub logits: Vec<f32>,
-    /// Their shape.
+    /// The shape of the logits.
     pub shape: [usize; 4],
     /// Labels `[N, H, W]`.
     pub labels: Vec<u32>,
@@ -21,15 +21,15 @@ pub struct Batch {
 /// Batches and their values.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// Its name in the files.
+    /// The name in the files.
     pub name: String,
-    /// What the published code computes.
+    /// The values computed by the published code.
     pub values: Value,
-    /// The batches, in their order.
+    /// The batches, in order.
     pub batches: Vec<Batch>,
 }
 
-/// The cases with values; the others hold what the published code fails on.
+/// Returns the cases with values; the published code fails on the others.
 pub fn cases() -> Vec<Case> {
     let json = golden::json("seg.json");
     let cases = json["cases"].as_object().expect("an object of cases").iter().filter_map(
@@ -49,7 +49,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 impl Batch {
-    /// The logits called `name`, and the tensor `labels`.
+    /// Reads the logits called `name` and the tensor `labels`.
     pub fn read(name: &str, labels: &str) -> Self {
         let tensors = golden::tensors("seg.safetensors");
         let (logits, labels) = (&tensors[&format!("{name}/logits")], &tensors[labels]);
@@ -64,17 +64,17 @@ impl Batch {
 }
 
 impl Case {
-    /// The number of bins of its calibration errors.
+    /// The number of bins of the calibration errors.
     pub fn bins(&self) -> usize {
         self.values["bins"].as_u64().expect("a number of bins") as usize
     }
 
-    /// The label that does not count.
+    /// The ignored label.
     pub fn ignored(&self) -> i64 {
         self.values["ignore_index"].as_i64().expect("a label")
     }
 
-    /// Panics where a value is not the expected one within [`TOLERANCE`].
+    /// Panics unless a value is the expected one within [`TOLERANCE`].
     pub fn check(&self, what: &str, found: f64, expected: &Value) {
         let expected = expected.as_f64().unwrap_or_else(|| panic!("{}: {what}", self.name));
         let tolerance = TOLERANCE * expected.abs().max(1.0);

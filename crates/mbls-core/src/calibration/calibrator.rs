@@ -13,30 +13,29 @@ use crate::metric::Predictions;
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 pub trait Calibrator: Send + Sync {
-    /// The number of classes it was fitted to, `None` where it maps rows of any.
+    /// Returns the number of classes it was fitted to, or `None` if it accepts rows of any number.
     fn classes(&self) -> Option<usize>;
 
-    /// The calibrated probabilities `[rows, classes]`, in row-major order; each row sums to 1 but
-    /// for rounding.
+    /// Returns the calibrated probabilities `[rows, classes]`, in row-major order; each row sums to
+    /// 1 up to rounding.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`](crate::Error::Shape) for another number of classes than it was fitted to,
-    /// and where the scores are of a kind that it does not map.
+    /// [`Error::Shape`](crate::Error::Shape) for a number of classes other than the fitted one and
+    /// for an unsupported kind of scores.
     fn probs(&self, scores: &Scores) -> Result<Vec<f64>>;
 
-    /// The calibrated probabilities with their labels, to be measured.
+    /// Returns the calibrated probabilities with their labels, ready for metrics.
     ///
     /// # Errors
     ///
-    /// Those of [`probs`](Self::probs) and of [`Predictions::from_probs`].
+    /// Returns the errors of [`probs`](Self::probs) and of [`Predictions::from_probs`].
     fn predictions<'a>(&self, scores: &Scores, labels: &'a [u32]) -> Result<Predictions<'a>> {
         Predictions::from_probs(&self.probs(scores)?, scores.classes(), labels)
     }
 }
 
-/// A [`Calibrator`] that is fitted to scores and the classes that are right: every one by this
-/// signature.
+/// A [`Calibrator`] that is fitted to scores and labels. All calibrators share this signature.
 ///
 /// ```
 /// use mbls_core::calibration::{Calibrator, Fit, Scores, TemperatureScaling, VectorScaling};
@@ -50,7 +49,7 @@ pub trait Calibrator: Send + Sync {
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 pub trait Fit: Calibrator + Sized {
-    /// What has to be chosen before a fit.
+    /// The settings of a fit.
     type Settings;
 
     /// Fits the calibrator.
@@ -61,10 +60,9 @@ pub trait Fit: Calibrator + Sized {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`](crate::Error::Shape) where the lengths do not fit and for a kind of scores
-    /// that is not calibrated, [`Error::Label`](crate::Error::Label),
+    /// [`Error::Shape`](crate::Error::Shape) if the lengths do not match and for an unsupported
+    /// kind of scores, [`Error::Label`](crate::Error::Label),
     /// [`Error::NoRows`](crate::Error::NoRows), [`Error::Setting`](crate::Error::Setting) for
-    /// settings out of their range, [`Error::Fit`](crate::Error::Fit) where there
-    /// is no optimum.
+    /// settings out of range, [`Error::Fit`](crate::Error::Fit) if there is no optimum.
     fn fit(scores: &Scores, labels: &[u32], settings: Self::Settings) -> Result<Self>;
 }

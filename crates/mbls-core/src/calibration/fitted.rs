@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
-/// Any fitted calibrator; [`SavedCalibrator`] is the form for files.
+/// Any fitted calibrator. [`SavedCalibrator`] is its serialised form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -78,11 +78,11 @@ impl Calibrator for FittedCalibrator {
     }
 }
 
-/// A fitted calibrator as it is saved: `{"version": 1, "calibrator": {"kind": "temperature",
-/// "temperature": 1.5}}`.
+/// The serialised form of a fitted calibrator:
+/// `{"version": 1, "calibrator": {"kind": "temperature", "temperature": 1.5}}`.
 ///
-/// What is read is validated: another version, an unknown kind or field, parameters that are not
-/// finite or out of their range and shapes that disagree are errors.
+/// Deserialisation validates: another version, an unknown kind or field, a parameter that is not
+/// finite or out of range and inconsistent shapes are errors.
 ///
 /// ```
 /// use mbls_core::calibration::{CalibratorSpec, MulticlassReduction, SavedCalibrator, Scores};
@@ -103,7 +103,7 @@ pub struct SavedCalibrator {
 }
 
 impl SavedCalibrator {
-    /// The version of the format; another one is an error, not a guess.
+    /// The version of the format. Reading any other version is an error.
     pub const VERSION: u32 = 1;
 
     /// Returns the calibrator without the version of its format.

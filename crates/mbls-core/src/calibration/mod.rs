@@ -1,19 +1,18 @@
-//! Post-hoc calibrators: maps of a trained model's scores to calibrated probabilities, fitted on
+//! Post-hoc calibrators: maps from a trained model's scores to calibrated probabilities, fitted on
 //! held-out rows.
 //!
 //! [`Scores`] are validated logits or probabilities; a [`Calibrator`] maps them to probabilities.
-//! [`CalibratorSpec`] fits any of them by its settings, [`SavedCalibrator`] is what is saved. Four
-//! know all classes: [`TemperatureScaling`], [`VectorScaling`], [`MatrixScaling`] and
-//! [`DirichletCalibration`]. Four are a [`BinaryCalibrator`], which [`Multiclass`] applies to
-//! several classes: [`PlattScaling`], [`BetaCalibration`], [`IsotonicRegression`] and
-//! [`HistogramBinning`].
+//! [`CalibratorSpec`] fits any calibrator from its settings, and [`SavedCalibrator`] is the
+//! serialised form. Four calibrators map all classes jointly: [`TemperatureScaling`],
+//! [`VectorScaling`], [`MatrixScaling`] and [`DirichletCalibration`]. Four are
+//! [`BinaryCalibrator`]s, which [`Multiclass`] applies to several classes: [`PlattScaling`],
+//! [`BetaCalibration`], [`IsotonicRegression`] and [`HistogramBinning`].
 //!
-//! [`CalibrationRecord`] holds all that a trained network needs to answer with confidences that can
-//! be relied on.
+//! [`CalibrationRecord`] holds everything that a trained network needs for calibrated confidences.
 //!
-//! A fit has the same bits for any order of the rows, any number of threads and any machine: sums
-//! are exact, or taken over sorted rows in fixed chunks, and exponentials and logarithms are not
-//! those of the platform.
+//! A fit is bit-identical for any order of the rows, any number of threads and any machine: sums
+//! are exact or taken over sorted rows in fixed chunks, and exponentials and logarithms do not use
+//! the platform's functions.
 //!
 //! ```
 //! use mbls_core::calibration::{Calibrator, CalibratorSpec, MulticlassReduction, Scores};

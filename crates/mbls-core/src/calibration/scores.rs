@@ -3,11 +3,11 @@ use crate::simd::{exp, ln};
 use crate::{Error, Result};
 use std::borrow::Cow;
 
-/// Validated rows of logits or of probabilities: what a calibrator is fitted to and maps.
+/// Validated rows of logits or probabilities, the input of every calibrator.
 ///
-/// Kept in f64, `[rows, classes]` in row-major order. A calibrator of probabilities takes logits
-/// too, through their softmax, and one that is invariant to the row's offset takes probabilities
-/// for logits, through their logarithms.
+/// Stored in f64, `[rows, classes]` in row-major order. A calibrator of probabilities also accepts
+/// logits, through their softmax. A calibrator that is invariant to a row's offset also accepts
+/// probabilities, with their logarithms as logits.
 ///
 /// ```
 /// use mbls_core::calibration::Scores;
@@ -26,22 +26,22 @@ pub struct Scores {
     clipped: u64,
 }
 
-/// What the numbers of [`Scores`] are.
+/// The kind of numbers in [`Scores`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScoreKind {
-    /// Finite numbers, whose softmax is the model's probabilities, and minus infinity for classes
-    /// that are masked.
+    /// Finite numbers whose softmax is the model's probabilities, and minus infinity for masked
+    /// classes.
     Logits,
     /// Numbers from 0 to 1 that sum to 1 in each row.
     Probabilities,
 }
 
-/// The least probability whose logarithm is taken, the smallest normal f32: below it an f32 softmax
-/// keeps no digits.
+/// The smallest probability whose logarithm is taken: the smallest normal f32, below which an f32
+/// softmax has no accurate digits.
 const LEAST_PROB: f64 = f32::MIN_POSITIVE as f64;
 
 impl Scores {
-    /// Takes logits.
+    /// Validates logits.
     ///
     /// # Shapes
     ///
@@ -49,17 +49,17 @@ impl Scores {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a
-    /// multiple of them, [`Error::Value`] for a logit of NaN or plus infinity and for a row
-    /// whose logits are all minus infinity.
+    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] if the length is not a
+    /// multiple of the number of classes, [`Error::Value`] for a logit of NaN or plus infinity and
+    /// for a row whose logits are all minus infinity.
     pub fn from_logits<T: ScoreType>(logits: &[T], classes: usize) -> Result<Self> {
         let scores = Self::new(ScoreKind::Logits, logits, classes)?;
         check_logits(&scores.values, classes)?;
         Ok(scores)
     }
 
-    /// Takes probabilities in the precision of their type, values that rounding has taken out of
-    /// `[0, 1]` clipped and [counted](Self::clipped).
+    /// Validates probabilities in the precision of their type. Values that rounding has taken out
+    /// of `[0, 1]` are clipped and [counted](Self::clipped).
     ///
     /// # Shapes
     ///
@@ -67,20 +67,20 @@ impl Scores {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a
-    /// multiple of them, [`Error::Value`] for a probability outside of `[0, 1]`,
-    /// [`Error::ProbabilitySum`] for a row whose sum is further than
-    /// [`Precision::sum_tolerance`] from 1.
+    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] if the length is not a
+    /// multiple of the number of classes, [`Error::Value`] for a probability outside of `[0, 1]`,
+    /// [`Error::ProbabilitySum`] for a row whose sum differs from 1 by more than
+    /// [`Precision::sum_tolerance`].
     pub fn from_probs<T: ScoreType>(probs: &[T], classes: usize) -> Result<Self> {
         Self::from_probs_in(probs, classes, T::PRECISION)
     }
 
-    /// Takes probabilities that were computed in a precision of their own, as of a model in bf16
-    /// whose output was saved as f32.
+    /// Validates probabilities that were computed in another precision than that of their type,
+    /// such as the output of a bf16 model saved as f32.
     ///
     /// # Errors
     ///
-    /// As [`from_probs`](Self::from_probs).
+    /// Same as [`from_probs`](Self::from_probs).
     pub fn from_probs_in<T: ScoreType>(
         probs: &[T],
         classes: usize,
@@ -109,7 +109,7 @@ impl Scores {
         })
     }
 
-    /// Whether they are logits or probabilities.
+    /// Whether the scores are logits or probabilities.
     pub fn kind(&self) -> ScoreKind {
         self.kind
     }
@@ -124,12 +124,13 @@ impl Scores {
         self.classes
     }
 
-    /// The number of probabilities that were below 0 or above 1 by rounding, and were clipped.
+    /// The number of probabilities that rounding had taken below 0 or above 1, and that were
+    /// clipped.
     pub fn clipped(&self) -> u64 {
         self.clipped
     }
 
-    /// Some of the rows, in the order that is asked for.
+    /// Returns the given rows, in the given order.
     pub(super) fn select(&self, rows: &[usize]) -> Self {
         let values =
             rows.iter().flat_map(|&row| &self.values[row * self.classes..(row + 1) * self.classes]);
@@ -146,7 +147,7 @@ impl Scores {
         &self.values
     }
 
-    /// The probabilities, `[rows, classes]`: of logits their softmax.
+    /// Returns the probabilities, `[rows, classes]`; for logits, their softmax.
     pub(super) fn probs(&self) -> Cow<'_, [f64]> {
         match self.kind {
             ScoreKind::Probabilities => Cow::Borrowed(&self.values),
@@ -158,9 +159,9 @@ impl Scores {
         }
     }
 
-    /// The logarithms of the probabilities, `[rows, classes]`: of logits their exact log-softmax,
-    /// of probabilities at least that of the smallest normal f32. Those of masked classes are
-    /// minus infinity.
+    /// Returns the logarithms of the probabilities, `[rows, classes]`: for logits the exact
+    /// log-softmax, for probabilities at least the logarithm of the smallest normal f32. Masked
+    /// classes have minus infinity.
     pub(super) fn log_probs(&self) -> Vec<f64> {
         let mut logs = self.values.clone();
         match self.kind {
@@ -171,8 +172,8 @@ impl Scores {
                 for row in logs.chunks_exact_mut(self.classes) {
                     let log_sum = log_sum_exp(row);
                     let finite = row.iter_mut().filter(|logit| logit.is_finite());
-                    // Finite logits have finite logarithms, though their difference may be beyond
-                    // f64.
+                    // Finite logits have finite logarithms, even if their difference is out of the
+                    // range of f64.
                     finite.for_each(|logit| *logit = (*logit - log_sum).max(-f64::MAX));
                 }
             }
@@ -180,7 +181,7 @@ impl Scores {
         logs
     }
 
-    /// An error where a class is masked, of whose logit a linear map is undefined.
+    /// Returns an error if a class is masked, because a linear map of its logit is undefined.
     pub(super) fn check_unmasked(&self) -> Result<()> {
         match self.values.iter().position(|&value| value == f64::NEG_INFINITY) {
             None => Ok(()),
@@ -194,7 +195,8 @@ impl Scores {
         }
     }
 
-    /// An error where the labels are not one class per row, or there are no rows to fit `what` to.
+    /// Returns an error if the labels are not one class per row, or if there are no rows to fit
+    /// `what` to.
     pub(super) fn check_labels(&self, what: &'static str, labels: &[u32]) -> Result<()> {
         if labels.len() != self.rows() {
             let (expected, found) =
@@ -212,7 +214,7 @@ impl Scores {
         }
     }
 
-    /// An error where a calibrator was fitted to another number of classes.
+    /// Returns an error if the calibrator was fitted to another number of classes.
     pub(super) fn check_fitted_classes(&self, what: &'static str, fitted: usize) -> Result<()> {
         if self.classes == fitted {
             return Ok(());
@@ -229,7 +231,7 @@ pub(super) fn log_sum_exp(logits: &[f64]) -> f64 {
     max + ln(logits.iter().map(|logit| exp(logit - max)).sum())
 }
 
-/// Turns a row of logits into its probabilities.
+/// Replaces a row of logits by its probabilities.
 pub(super) fn softmax(logits: &mut [f64]) {
     let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     logits.iter_mut().for_each(|logit| *logit = exp(*logit - max));

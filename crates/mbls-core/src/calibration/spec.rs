@@ -7,8 +7,8 @@ use crate::unit_variant::no_settings;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Any calibrator and its settings, as a configuration names them: `kind = "platt"`, `reduction =
-/// "one-vs-rest"`, `targets = "smoothed"`.
+/// Any calibrator with its settings, as named in a configuration: `kind = "platt"`,
+/// `reduction = "one-vs-rest"`, `targets = "smoothed"`.
 ///
 /// ```
 /// use mbls_core::calibration::{Calibrator, CalibratorSpec, Odir, Scores};
@@ -26,8 +26,8 @@ use std::fmt;
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum CalibratorSpec {
-    /// [`TemperatureScaling`], fitted by [`TemperatureScaling::fit_logits`]; of probabilities the
-    /// logarithms are the logits.
+    /// [`TemperatureScaling`], fitted by [`TemperatureScaling::fit_logits`]. For probabilities, the
+    /// logits are their logarithms.
     #[serde(deserialize_with = "no_settings")]
     Temperature,
     /// [`VectorScaling`].
@@ -45,24 +45,24 @@ pub enum CalibratorSpec {
     },
     /// [`PlattScaling`](super::PlattScaling).
     Platt {
-        /// How several classes are calibrated.
+        /// The extension to several classes.
         reduction: MulticlassReduction,
-        /// What it is fitted to.
+        /// The regression targets.
         targets: PlattTargets,
     },
     /// [`BetaCalibration`](super::BetaCalibration).
     Beta {
-        /// How several classes are calibrated.
+        /// The extension to several classes.
         reduction: MulticlassReduction,
     },
     /// [`IsotonicRegression`](super::IsotonicRegression).
     Isotonic {
-        /// How several classes are calibrated.
+        /// The extension to several classes.
         reduction: MulticlassReduction,
     },
     /// [`HistogramBinning`](super::HistogramBinning).
     Histogram {
-        /// How several classes are calibrated.
+        /// The extension to several classes.
         reduction: MulticlassReduction,
         /// The bins.
         bins: HistogramBins,
@@ -78,7 +78,7 @@ impl CalibratorSpec {
     ///
     /// # Errors
     ///
-    /// Those of the calibrator's own `fit`.
+    /// Returns the errors of the calibrator's `fit`.
     pub fn fit(&self, scores: &Scores, labels: &[u32]) -> Result<FittedCalibrator> {
         use FittedCalibrator as Fitted;
         Ok(match *self {

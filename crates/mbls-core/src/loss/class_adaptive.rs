@@ -6,20 +6,20 @@ use super::{AugmentedPenalty, LogitBatch, Loss, LossOutput, setting, state_error
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 
-/// Class-adaptive label smoothing with learnt multipliers (CALS-ALM): `CE + mean_{n,k} P(h_nk;
-/// lambda_k, rho_k)`.
+/// Class-adaptive label smoothing with learnt multipliers (CALS-ALM):
+/// `CE + mean_{n,k} P(h_nk; lambda_k, rho_k)`.
 ///
-/// The constraints are those of MbLS in units of the margin m, `h_nk = (max_j l_nj - l_nk) / m - 1
-/// <= 0`; P is an [`AugmentedPenalty`]. In place of one weight alpha, each class has a multiplier
-/// lambda, learnt from validation data: [`observe`](Loss::observe) collects, and
-/// [`end_epoch`](Loss::end_epoch) sets `lambda_k = mean_n P'(h_nk; lambda_k, rho_k)`, each
-/// derivative and their mean held in `[1e-6, 1e6]`. After every tenth epoch `rho_k` grows by a
-/// factor of 1.2, up to 10, where the mean constraint of the class is greater than `0.9 max(0, its
-/// value one epoch before)`. All start from lambda 1e-6 and rho 1. These are the published
-/// settings.
+/// The constraints are those of MbLS in units of the margin m,
+/// `h_nk = (max_j l_nj - l_nk) / m - 1 <= 0`; P is an [`AugmentedPenalty`]. Instead of one weight
+/// alpha, each class has a multiplier lambda, learnt from validation data:
+/// [`observe`](Loss::observe) collects statistics, and [`end_epoch`](Loss::end_epoch) sets
+/// `lambda_k = mean_n P'(h_nk; lambda_k, rho_k)`, with each derivative and their mean clamped to
+/// `[1e-6, 1e6]`. After every tenth epoch `rho_k` grows by a factor of 1.2, up to 10, if the mean
+/// constraint of the class is greater than `0.9 max(0, its value one epoch before)`. The starting
+/// values are lambda 1e-6 and rho 1. These are the published settings.
 ///
-/// An epoch without validation data changes nothing. A gradient of the maximum goes to the first of
-/// tied logits; the published code shares it among them.
+/// An epoch without validation data changes nothing. The gradient of the maximum goes to the first
+/// of tied logits; the published code splits it among them.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -30,7 +30,7 @@ use candle_core::{DType, Device, Tensor};
 /// let mut loss = ClassAdaptive::new(10.0, AugmentedPenalty::Phr)?;
 /// loss.observe(&validation)?;
 /// loss.end_epoch(0);
-/// // Classes 1 and 2 lie 2.5 and 3 margins below the maximum, so 1.5 and 2 beyond the constraint.
+/// // Classes 1 and 2 are 2.5 and 3 margins below the maximum, so 1.5 and 2 beyond the constraint.
 /// let rounded: Vec<f64> = loss.multipliers().iter().map(|l| (l * 1e3).round() / 1e3).collect();
 /// assert_eq!(rounded, [0.0, 1.5, 2.0]);
 /// # Ok::<(), mbls_core::Error>(())
@@ -53,11 +53,11 @@ const RHOS: std::ops::RangeInclusive<f64> = 1.0..=10.0;
 const RHO_STEP: usize = 10;
 const RHO_GROWTH: f64 = 1.2;
 const TOLERANCE: f64 = 0.9;
-/// Rows that are observed at once: the pixels of a batch of large images would take gigabytes in
-/// f64.
+/// Rows that are observed at once: in f64, the pixels of a batch of large images would take
+/// gigabytes.
 const BLOCK: usize = 1 << 16;
 
-/// What an epoch leaves to the next, by class.
+/// State carried from one epoch to the next, per class.
 #[derive(Clone, Debug, PartialEq)]
 struct Learnt {
     lambda: Vec<f64>,
@@ -66,7 +66,7 @@ struct Learnt {
     constraint: Vec<f64>,
 }
 
-/// Sums over the rows of one epoch's validation data, by class.
+/// Sums over the rows of one epoch's validation data, per class.
 #[derive(Clone, Debug, PartialEq)]
 struct Observed {
     derivative: Vec<f64>,
@@ -79,7 +79,7 @@ impl ClassAdaptive {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for another margin.
+    /// [`Error::Setting`] for an invalid margin.
     pub fn new(margin: f64, penalty: AugmentedPenalty) -> Result<Self> {
         Ok(Self {
             margin: setting::positive("margin", margin)?,
@@ -94,13 +94,13 @@ impl ClassAdaptive {
         self.learnt.as_ref().map_or(&[], |learnt| &learnt.lambda)
     }
 
-    /// `h`, `[rows, classes]`.
+    /// Computes `h`, `[rows, classes]`.
     fn constraints(&self, logits: &Tensor) -> candle_core::Result<Tensor> {
         maximum(logits)?.broadcast_sub(logits)?.affine(1.0 / self.margin, -1.0)
     }
 
-    /// `lambda` and `rho`: those learnt, which may be of another number of classes, else those all
-    /// start from.
+    /// Returns `lambda` and `rho`: the learnt ones, which may have another number of classes, or
+    /// the starting values.
     fn values(&self, classes: usize) -> (Vec<f64>, Vec<f64>) {
         match &self.learnt {
             Some(learnt) => (learnt.lambda.clone(), learnt.rho.clone()),
@@ -108,7 +108,7 @@ impl ClassAdaptive {
         }
     }
 
-    /// The same as tensors `[1, classes]`.
+    /// Returns `lambda` and `rho` as tensors `[1, classes]`.
     fn parameters(&self, like: &Tensor, classes: usize) -> Result<(Tensor, Tensor)> {
         let (lambda, rho) = self.values(classes);
         Ok((per_class("multipliers", &lambda, like)?, per_class("multipliers", &rho, like)?))
@@ -177,7 +177,7 @@ impl Loss for ClassAdaptive {
                 return Err(Error::Shape {
                     what: "logits",
                     expected: format!(
-                        "{} classes, as in the batches before",
+                        "{} classes, as in earlier batches",
                         observed.derivative.len()
                     ),
                     found: format!("{} classes", derivative.len()),
@@ -213,9 +213,9 @@ impl Loss for ClassAdaptive {
         self.learnt = Some(Learnt { lambda, rho, constraint });
     }
 
-    /// The classes' multipliers, their rho and their mean constraints, one after the other; empty
-    /// before the first epoch with validation data. What was observed since the end of an epoch
-    /// is not part of it.
+    /// Returns the classes' multipliers, their rho and their mean constraints, one after the other;
+    /// empty before the first epoch with validation data. Observations since the end of the last
+    /// epoch are not included.
     fn state(&self) -> Vec<f64> {
         self.learnt.as_ref().map_or_else(Vec::new, |Learnt { lambda, rho, constraint }| {
             [lambda.as_slice(), rho, constraint].concat()
@@ -244,17 +244,16 @@ impl Loss for ClassAdaptive {
     }
 }
 
-/// Limits numbers to what multipliers may be.
+/// Clamps values to the range of multipliers.
 fn within_multipliers(values: &Tensor) -> candle_core::Result<Tensor> {
-    // `clamp` is generic, and would compile candle's binary operations for all types once more
-    // here.
+    // `clamp` is generic and would compile candle's binary operations for all types again here.
     let bound = |value: f64| Tensor::new(value, values.device())?.to_dtype(values.dtype());
     values
         .broadcast_maximum(&bound(*MULTIPLIERS.start())?)?
         .broadcast_minimum(&bound(*MULTIPLIERS.end())?)
 }
 
-/// The sums over rows, by class, in f64; rows have these weights or all the same.
+/// Returns the sums over rows, per class, in f64; rows have the given weights or all the same.
 fn sums(values: &Tensor, weights: Option<&[f64]>) -> Result<Vec<f64>> {
     // Sums of many rows need f64, which Metal does not have.
     let element = if values.device().is_metal() { DType::F32 } else { DType::F64 };

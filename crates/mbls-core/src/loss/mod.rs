@@ -1,8 +1,8 @@
 //! Losses on logits: cross-entropy, margin-based label smoothing and the losses it is compared
 //! with.
 //!
-//! A [`LogitBatch`] settles shapes, ignored rows, class weights and the [`Reduction`] once; every
-//! [`Loss`] works on what is left, and says in its [`LossOutput`] what its total is made of. A
+//! A [`LogitBatch`] handles shapes, ignored rows, class weights and the [`Reduction`]. Every
+//! [`Loss`] works on the remaining rows and reports the terms of its total in a [`LossOutput`]. A
 //! [`LossSpec`] names a loss and its settings in a configuration file.
 //!
 //! ```
@@ -13,7 +13,8 @@
 //! let labels = Tensor::new(&[0u32, 1], &Device::Cpu)?;
 //! let loss = LossSpec::margin(3.0, 0.1).build()?;
 //! let output = loss.forward(&LogitBatch::new(&logits, &labels, None)?)?;
-//! // The distances to the maximum are 0, 1, 5 and 4, 0, 3: two pass the margin, by 2 and by 1, of six in all.
+//! // The distances to the maximum are 0, 1, 5 and 4, 0, 3.
+//! // Two of the six exceed the margin, by 2 and by 1.
 //! assert_eq!(output.terms[1].value.to_scalar::<f32>()?, 0.5);
 //! # Ok::<(), mbls_core::Error>(())
 //! ```
@@ -48,52 +49,55 @@ use penalty::logit_penalty;
 
 /// A loss on a batch of logits.
 pub trait Loss: Send + Sync {
-    /// The loss's name, that of its kind in a [`LossSpec`].
+    /// Returns the name of the loss, which is that of its kind in a [`LossSpec`].
     fn name(&self) -> &'static str;
 
-    /// The loss of a batch: a scalar that can be differentiated, and the terms it is the weighted
-    /// sum of; in the shape of the labels for [`Reduction::None`].
+    /// Computes the loss of a batch: a differentiable scalar, and the terms that it is the weighted
+    /// sum of. For [`Reduction::None`] they have the shape of the labels.
     ///
-    /// Logits that are NaN or plus infinity give a loss that is not finite, no error. A logit of
-    /// minus infinity masks its class, whose probability is 0: the gradient there is 0 where the
-    /// loss is defined for it.
+    /// Logits that are NaN or plus infinity cause a loss that is not finite, not an error. A logit
+    /// of minus infinity masks its class, whose probability is 0: its gradient is 0 if the loss is
+    /// defined for it.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] on the CPU where the loss is not finite because a class is masked: the
-    /// label's, or any in a loss of all logits. Where candle fails, out of memory for example.
+    /// [`Error::Value`] on the CPU if the loss is not finite because a class is masked: the
+    /// label's, or any in a loss of all logits. An error of candle, for example if memory is
+    /// exhausted.
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput>;
 
-    /// Returns the distance between logits beyond which the loss penalises, at present; `None` of a
-    /// loss without one, of one with several, and before a rule has chosen it.
+    /// Returns the current distance between logits beyond which the loss penalises; `None` for a
+    /// loss without one, for one with several, and before a rule has chosen it.
     fn margin(&self) -> Option<f64> {
         None
     }
 
-    /// Learns from a batch of validation data, for losses with multipliers or a margin to choose;
-    /// nothing for others.
+    /// Learns from a batch of validation data, for losses that learn multipliers or choose a
+    /// margin; does nothing for others.
     ///
     /// # Errors
     ///
-    /// What the loss cannot learn from, which leaves it unchanged, or where candle fails.
+    /// Returns an error if the loss cannot learn from the batch, which leaves it unchanged, or an
+    /// error of candle.
     fn observe(&mut self, _batch: &LogitBatch) -> Result<()> {
         Ok(())
     }
 
-    /// Moves what the loss schedules or learns over epochs; called after each, with its index from
-    /// 0, and after the validation data of the epoch were observed.
+    /// Updates what the loss schedules or learns over epochs. Call it after each epoch, with its
+    /// index from 0, once the validation data of the epoch have been observed.
     fn end_epoch(&mut self, _epoch: usize) {}
 
-    /// What the loss has become over epochs, for a checkpoint; empty where only settings make it.
+    /// Returns the state that changes over epochs, for a checkpoint; empty if settings alone define
+    /// the loss.
     fn state(&self) -> Vec<f64> {
         Vec::new()
     }
 
-    /// Makes the loss what it was when [`state`](Self::state) was called.
+    /// Restores a state that [`state`](Self::state) returned.
     ///
     /// # Errors
     ///
-    /// [`Error::State`] for numbers that are no state of this loss, which leaves it unchanged.
+    /// [`Error::State`] for numbers that are not a state of this loss, which leaves it unchanged.
     fn restore(&mut self, state: &[f64]) -> Result<()> {
         if state.is_empty() { Ok(()) } else { Err(state_error(self.name(), state, "none")) }
     }

@@ -8,13 +8,13 @@ use crate::unit_variant::no_settings;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The greatest alpha of a schedule in the published code.
+/// The largest alpha of a schedule in the published code.
 pub(super) const MAX_ALPHA: f64 = 100.0;
 
-/// A loss and its settings, as a configuration file names them: `kind = "margin"`, `margin = 10.0`,
+/// A loss and its settings, as named in a configuration file: `kind = "margin"`, `margin = 10.0`,
 /// `alpha = 0.1`.
 ///
-/// `Display` names the loss and its settings: `MbLS (m = 10, α = 0.1)`.
+/// `Display` shows the loss and its settings: `MbLS (m = 10, α = 0.1)`.
 ///
 /// ```
 /// use mbls_core::loss::LossSpec;
@@ -35,7 +35,7 @@ pub enum LossSpec {
     CrossEntropy,
     /// [`LabelSmoothing`].
     LabelSmoothing {
-        /// The share of the uniform distribution in the target.
+        /// The weight of the uniform distribution in the target.
         alpha: f64,
     },
     /// [`Focal`].
@@ -45,7 +45,7 @@ pub enum LossSpec {
     },
     /// [`SampleDependentFocal`].
     SampleDependentFocal {
-        /// The exponent from a probability of 0.5 on.
+        /// The exponent for probabilities of at least 0.5.
         gamma: f64,
     },
     /// [`DualFocal`].
@@ -88,9 +88,9 @@ pub enum LossSpec {
         /// The temperature.
         tau: f64,
     },
-    /// [`MarginLoss`]; all settings but the first two can be left out.
+    /// [`MarginLoss`]; all settings but the first two are optional.
     Margin {
-        /// The distance up to which nothing is penalised, or the rule that chooses it.
+        /// The distance up to which there is no penalty, or the rule that chooses it.
         margin: MarginChoice,
         /// The weight of the penalty.
         alpha: f64,
@@ -100,17 +100,16 @@ pub enum LossSpec {
         /// Whether no gradient flows into the anchor.
         #[serde(default, skip_serializing_if = "is_default")]
         detached_anchor: bool,
-        /// What an excess costs.
+        /// The cost of an excess.
         #[serde(default, skip_serializing_if = "is_default")]
         shape: PenaltyShape,
         /// Mean or sum over classes.
         #[serde(default, skip_serializing_if = "is_default")]
         class_reduction: ClassReduction,
-        /// How alpha grows over epochs.
+        /// The growth of alpha over epochs.
         #[serde(default, skip_serializing_if = "is_default")]
         schedule: AlphaSchedule,
-        /// The greatest alpha of a schedule, 100 where it is left out; without a schedule there is
-        /// none.
+        /// The largest alpha of a schedule, by default 100. An error without a schedule.
         #[serde(default, skip_serializing_if = "is_default")]
         max_alpha: Option<f64>,
     },
@@ -120,10 +119,10 @@ pub enum LossSpec {
         margin: f64,
         /// The weight of their sum.
         alpha: f64,
-        /// The weight of the top logit's term in it.
+        /// The weight of the top logit's term in this sum.
         #[serde(default = "pos_lambda")]
         pos_lambda: f64,
-        /// The weight of the others' term in it.
+        /// The weight of the other logits' term in this sum.
         #[serde(default = "neg_lambda")]
         neg_lambda: f64,
     },
@@ -144,14 +143,14 @@ pub enum LossSpec {
     NeighbourPenalty {
         /// The weight of the distance.
         alpha: f64,
-        /// How it is measured.
+        /// The norm of the distance.
         #[serde(default)]
         norm: NeighbourNorm,
     },
 }
 
 impl LossSpec {
-    /// MbLS with this margin, or the rule that chooses it, and this weight.
+    /// Returns MbLS with this margin, or the rule that chooses it, and this weight.
     pub fn margin(margin: impl Into<MarginChoice>, alpha: f64) -> Self {
         Self::Margin {
             margin: margin.into(),
@@ -165,8 +164,8 @@ impl LossSpec {
         }
     }
 
-    /// This loss for a data set: a margin whose rule needs no more than the number of classes and
-    /// of training samples is a number then. All other settings stay as they are.
+    /// Returns this loss for a data set: a margin rule that needs only the numbers of classes and
+    /// training samples is replaced by its margin. All other settings are unchanged.
     ///
     /// ```
     /// use mbls_core::loss::{LossSpec, MarginRule};
@@ -189,18 +188,18 @@ impl LossSpec {
         spec
     }
 
-    /// Whether the loss is a mean over rows, which class weights can weight; others have a term
-    /// that is a statistic of the whole batch.
+    /// Whether the loss is a mean over rows, which class weights can weight. Other losses have a
+    /// term that is a statistic of the whole batch.
     pub fn is_mean_of_rows(&self) -> bool {
         !matches!(self, Self::Mmce { .. } | Self::WeightedMmce { .. } | Self::Mdca { .. })
     }
 
-    /// The loss.
+    /// Builds the loss.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) where a setting is out of its range, and where the
-    /// margin follows from the data, which [`for_data`](Self::for_data) takes.
+    /// [`Error::Setting`](crate::Error::Setting) if a setting is out of range, and if the margin
+    /// depends on the data, which [`for_data`](Self::for_data) resolves.
     pub fn build(&self) -> Result<Box<dyn Loss>> {
         Ok(match *self {
             Self::CrossEntropy => Box::new(CrossEntropy),

@@ -1,4 +1,4 @@
-//! What a loss is called where people read it.
+//! Names and settings of losses, as shown to readers.
 
 use super::{AlphaSchedule, Anchor, ClassReduction, LossSpec, PenaltyShape, spec::MAX_ALPHA};
 use std::fmt;

@@ -1,36 +1,36 @@
-//! The exponential function and the logarithm, where a softmax needs them, in operations that
+//! Exponential function and logarithm over the ranges that a softmax needs, in operations that
 //! compile to vector instructions.
 //!
-//! The platform's differ between platforms in the last bit and are called once per number. These
-//! are made of elementary operations alone, each rounded by itself: the same bits on every machine
-//! and at every width.
+//! The platform's functions differ between platforms in the last bit and take one number per call.
+//! These use only elementary operations, each rounded separately, so results are bit-identical on
+//! every machine and at every vector width.
 
-/// `e^x` for `x <= 0`, to within 1.5 units in the last place; 0 below -708, where it leaves the
-/// normal numbers; NaN for NaN.
+/// Computes `e^x` for `x <= 0`, to within 1.5 units in the last place. Returns 0 below -708, where
+/// the result would be subnormal, and NaN for NaN.
 #[inline(always)]
 pub(crate) fn exp(x: f64) -> f64 {
     exp_with(x, |a, b, c| a * b + c)
 }
 
-/// [`exp`] in steps that multiply and add with one rounding; the two differ in the last bits.
+/// [`exp`] with fused multiply-add; the two differ in the last bits.
 ///
-/// One instruction where a machine has it, a function call elsewhere, of the same bits: for kernels
-/// that are compiled for each machine.
+/// Fused multiply-add is one instruction where the machine has it and otherwise a function call
+/// with the same result. Use it in kernels that are compiled for each machine.
 #[inline(always)]
 pub(crate) fn fused_exp(x: f64) -> f64 {
     exp_with(x, f64::mul_add)
 }
 
-/// Adding it leaves the nearest integer in the low bits of the mantissa, 1023 above it: the
-/// exponent of its power of two.
+/// Adding it leaves the nearest integer plus 1023, the biased exponent of its power of two, in the
+/// low bits of the mantissa.
 const ROUND: f64 = 6_755_399_441_055_744.0 + 1023.0; // 1.5 * 2^52 + 1023
-/// The upper part of ln 2 has 32 bits: its product with an exponent is exact.
+/// The upper part of ln 2. It has 32 bits, so its product with an exponent is exact.
 const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
 const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-/// Below, the exponential is 0.
+/// The exponential is 0 below this.
 const LOWEST: f64 = -708.0;
-/// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`: the polynomial through its values at the Chebyshev
-/// nodes, by which `e^r` is off by 2e-17.
+/// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`: the polynomial that interpolates it at the
+/// Chebyshev nodes. It makes an error of 2e-17 in `e^r`.
 const C: [f64; 10] = [
     0.500_000_000_000_000_1,
     0.166_666_666_666_666_69,
@@ -49,7 +49,7 @@ fn exp_with(x: f64, mul_add: impl Fn(f64, f64, f64) -> f64) -> f64 {
     let shifted = mul_add(x, std::f64::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = mul_add(n, -LN_2_LOW, mul_add(n, -LN_2_HIGH, x));
-    // The odd and the even coefficients apart: two chains of steps that do not wait for each other,
+    // Odd and even coefficients are evaluated separately: two independent chains of operations,
     // where Horner's form has one.
     let square = r * r;
     let (mut odd, mut even) = (C[9], C[8]);
@@ -63,16 +63,16 @@ fn exp_with(x: f64, mul_add: impl Fn(f64, f64, f64) -> f64) -> f64 {
     if x < LOWEST { 0.0 } else { value }
 }
 
-/// [`fused_exp`] of several vectors, to the bit.
+/// [`fused_exp`] of several vectors, bit-identical to it.
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2 {
     use super::{C, LN_2_HIGH, LN_2_LOW, LOWEST, ROUND};
     use std::arch::x86_64::*;
 
-    /// Each step is done for all vectors before the next: a step waits for the one before by four
-    /// cycles, in which the others' are done. From [`fused_exp`](super::fused_exp) of an array
-    /// the compiler makes one vector after the other, of which too few fit into the processor's
-    /// window.
+    /// Does each step for all vectors before the next. A step depends on the one before, with a
+    /// latency of four cycles in which the steps of the other vectors run. From
+    /// [`fused_exp`](super::fused_exp) of an array the compiler emits one vector after the other,
+    /// and too few of them fit into the processor's reorder window.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     pub(crate) fn fused_exp<const N: usize>(x: [__m256d; N]) -> [__m256d; N] {
@@ -112,7 +112,7 @@ pub(crate) mod avx2 {
         for i in 0..N {
             let power =
                 _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(shifted[i])));
-            // All bits where x is not below, for NaN too.
+            // All bits are set where x is not below `LOWEST`, and for NaN.
             let kept = _mm256_cmp_pd::<_CMP_NLT_UQ>(x[i], _mm256_set1_pd(LOWEST));
             value[i] = _mm256_and_pd(_mm256_mul_pd(value[i], power), kept);
         }
@@ -120,11 +120,11 @@ pub(crate) mod avx2 {
     }
 }
 
-/// The natural logarithm of a positive, normal number, NaN for what is not finite: the algorithm of
-/// FreeBSD's msun, without its branches.
+/// Computes the natural logarithm of a positive, normal number; returns NaN for numbers that are
+/// not finite. The algorithm is that of FreeBSD's msun, without its branches.
 ///
-/// `x = 2^k (1 + f)` with `1 + f` between `sqrt(1/2)` and `sqrt(2)`, and a polynomial in `s = f /
-/// (2 + f)`.
+/// `x = 2^k (1 + f)` with `1 + f` between `sqrt(1/2)` and `sqrt(2)`, and a polynomial in
+/// `s = f / (2 + f)`.
 #[inline(always)]
 pub(crate) fn ln(x: f64) -> f64 {
     const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
@@ -142,8 +142,8 @@ pub(crate) fn ln(x: f64) -> f64 {
         1.479_819_860_511_658_6e-1,
     ];
     let shifted = x.to_bits().wrapping_add(ONE - SQRT_HALF);
-    // The biased exponent as the low bits of a number from 2^52 on: vectors have no conversion of
-    // 64-bit integers.
+    // The biased exponent as the low bits of a number of at least 2^52: there is no vector
+    // conversion of 64-bit integers.
     let k =
         f64::from_bits((0x4330_0000 << 32) | (shifted >> 52)) - (4_503_599_627_370_496.0 + 1023.0);
     let f = f64::from_bits((shifted & MANTISSA) + SQRT_HALF) - 1.0;
@@ -154,7 +154,7 @@ pub(crate) fn ln(x: f64) -> f64 {
     let even = w * (L[1] + w * (L[3] + w * L[5]));
     let odd = z * (L[0] + w * (L[2] + w * (L[4] + w * L[6])));
     let value = s * (half_square + (odd + even)) + k * LN_2_LOW - half_square + f + k * LN_2_HIGH;
-    // The bits above do not tell NaN from a number.
+    // The bit operations above do not detect NaN and infinity.
     value + x * 0.0
 }
 
@@ -179,7 +179,7 @@ mod tests {
             let mut x = 0.0f64;
             let mut worst = 0u64;
             while x > -700.0 {
-                // libm's is within one unit.
+                // libm is accurate to within one unit.
                 worst = worst.max(exp(x).to_bits().abs_diff(libm::exp(x).to_bits()));
                 x -= 1.37e-3 * (1.0 + x.abs());
             }

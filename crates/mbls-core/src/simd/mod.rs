@@ -1,6 +1,5 @@
-//! Code that compiles to vector instructions, for those that a machine may have. Results have the
-//! same bits, but for those of the losses' kernels, which multiply and add in one instruction where
-//! there is one.
+//! Code compiled for the vector instructions that a machine may have. Results are bit-identical,
+//! except for the loss kernels, which use fused multiply-add where it is available.
 
 mod elementary;
 #[cfg(feature = "candle")]
@@ -12,10 +11,10 @@ pub(crate) use elementary::{exp, fused_exp, ln};
 #[cfg(feature = "candle")]
 pub(crate) use real::Real;
 
-/// The kinds of machines that code is compiled for.
+/// The instruction sets that code is compiled for.
 #[derive(Clone, Copy)]
 pub(crate) enum Machine {
-    /// Whatever the target has.
+    /// The target's baseline.
     Base,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -24,7 +23,7 @@ pub(crate) enum Machine {
 }
 
 impl Machine {
-    /// The kind of this machine.
+    /// Returns the instruction set of this machine.
     #[inline]
     pub(crate) fn here() -> Self {
         #[cfg(test)]
@@ -57,7 +56,7 @@ thread_local! {
     static BASE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Runs something on this thread as a machine without the vectors that code is compiled for.
+/// Runs `run` on this thread as on a machine of [`Machine::Base`].
 #[cfg(test)]
 pub(crate) fn on_base<R>(run: impl FnOnce() -> R) -> R {
     BASE.set(true);
@@ -66,12 +65,12 @@ pub(crate) fn on_base<R>(run: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Defines a function that runs a body as it was compiled for the widest vectors of this machine.
+/// Defines a function that runs a body compiled for the widest vectors of this machine.
 ///
-/// The body must be `#[inline(always)]`, so that it is compiled again in each of the forms. It
-/// should be small, a loop or two over slices: in a large one the compiler leaves sums of lanes in
-/// memory. A second body, after `|`, takes its place on machines that multiply and add in one
-/// instruction; it may use it, for results whose last bits differ.
+/// The body must be `#[inline(always)]`, so that it is compiled once per instruction set. Keep it
+/// small, a loop or two over slices: in a large body the compiler keeps vector accumulators in
+/// memory. The optional second body, after `|`, replaces it on machines with fused multiply-add; it
+/// may use that instruction, so its results may differ in the last bits.
 macro_rules! for_each_machine {
     ($(#[$attribute:meta])* $vis:vis fn $name:ident $(<$($param:ident : $bound:path),+>)? ( $($arg:ident : $type:ty),* $(,)? ) $(-> $result:ty)? => $body:path) => {
         for_each_machine! { $(#[$attribute])* $vis fn $name $(<$($param : $bound),+>)? ($($arg : $type),*) $(-> $result)? => $body | $body }
@@ -96,7 +95,7 @@ macro_rules! for_each_machine {
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::simd::Machine::Avx2 => unsafe { avx2($($arg),*) },
-                // What every machine of this architecture has.
+                // Every machine of this architecture has fused multiply-add.
                 #[cfg(target_arch = "aarch64")]
                 $crate::simd::Machine::Base => $fma($($arg),*),
                 #[cfg(not(target_arch = "aarch64"))]

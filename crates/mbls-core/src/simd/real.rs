@@ -1,7 +1,7 @@
 use super::elementary;
 use std::ops::{Add, AddAssign, Div, Mul, Sub, SubAssign};
 
-/// A type of floating-point numbers that kernels compute in.
+/// A floating-point type that kernels compute in.
 pub(crate) trait Real:
     Copy
     + Default
@@ -19,11 +19,11 @@ pub(crate) trait Real:
 
     fn f64(self) -> f64;
 
-    /// `self * factor + term`, rounded once where `FMA` says that there is an instruction for it:
-    /// else that is a function call.
+    /// Computes `self * factor + term`, rounded once if `FMA` is set. Set it only if the machine
+    /// has the instruction; otherwise it is a function call.
     fn mul_add<const FMA: bool>(self, factor: Self, term: Self) -> Self;
 
-    /// `e^x` for `x <= 0`; NaN for NaN and for what is above the range of the function.
+    /// Computes `e^x` for `x <= 0`; NaN for NaN and for arguments above the function's range.
     fn exp<const FMA: bool>(self) -> Self;
 }
 
@@ -57,12 +57,12 @@ macro_rules! real {
 real!(f32, |x| exp_f32::<FMA>(x));
 real!(f64, |x| elementary::exp(x));
 
-/// [`elementary::exp`] in f32, with the polynomial of the Cephes library: to within 2 units in the
-/// last place; 0 below -87.
+/// [`elementary::exp`] in f32 with the polynomial of the Cephes library, to within 2 units in the
+/// last place. Returns 0 below -87.
 #[inline(always)]
 fn exp_f32<const FMA: bool>(x: f32) -> f32 {
-    // Adding it leaves the nearest integer in the low bits of the mantissa, 127 above it: the
-    // exponent of its power of two.
+    // Adding it leaves the nearest integer plus 127, the biased exponent of its power of two, in
+    // the low bits of the mantissa.
     const ROUND: f32 = 12_582_912.0 + 127.0; // 1.5 * 2^23 + 127
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;

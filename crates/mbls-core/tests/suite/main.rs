@@ -1,9 +1,10 @@
 //! Losses, metrics and calibrators, used as other crates use them.
 //!
-//! One program for the whole crate: each program more would be linked with all of candle again.
+//! All tests are in one program, because every additional program would be linked with all of
+//! candle.
 
-/// Post-hoc calibrators: against other libraries, their definitions, and what must hold for all of
-/// them.
+/// Post-hoc calibrators, compared with other libraries and their definitions, and properties common
+/// to all of them.
 mod calibration {
     mod binary;
     mod linear;
@@ -18,11 +19,11 @@ mod calibration {
 mod calibration_errors;
 mod combined;
 mod fit_fuzz;
-/// Everything that the golden files hold, case by case: values that PyTorch computed by running the
+/// Comparison with the golden files, case by case: values that PyTorch computed by running the
 /// published code.
 ///
-/// `MBLS_GOLDEN_DIR=<folder> cargo test -p mbls-core --test suite golden::` puts another set of the
-/// same format in the place of the repository's own.
+/// `MBLS_GOLDEN_DIR=<folder> cargo test -p mbls-core --test suite golden::` uses another set of the
+/// same format.
 mod golden {
     mod classification;
     #[cfg(feature = "candle")]

@@ -5,12 +5,12 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Beta calibration: log-odds `a ln p - b ln (1 - p) + c` of a probability `p`, with `a, b >= 0`,
-/// so that it is monotone.
+/// so the map is monotone.
 ///
-/// `p` is clipped to `[2^-52, 1 - 2^-52]`. The fit is the map of least cross-entropy within these
-/// bounds: where the best without them has a negative `a` or `b`, one of them is 0, or both. Where
-/// all probabilities are the same, both are 0; of two probabilities, which many `a` and `b` map
-/// alike, the least of them are taken.
+/// `p` is clipped to `[2^-52, 1 - 2^-52]`. The fit minimises cross-entropy within these bounds: if
+/// the unconstrained optimum has a negative `a` or `b`, one of them is 0, or both. If all
+/// probabilities are equal, both are 0. Two distinct probabilities do not determine `a` and `b`;
+/// the smallest solution is chosen.
 ///
 /// ```
 /// use mbls_core::calibration::{BetaCalibration, BinaryCalibrator};
@@ -71,7 +71,7 @@ impl BinaryCalibrator for BetaCalibration {
 
     fn fit(probs: &[f64], positive: &[bool], (): ()) -> Result<Self> {
         let mut samples = sorted_probs(WHAT, probs, positive)?;
-        // What is clipped to the same probability is one.
+        // Probabilities that are clipped to the same value form one group.
         samples.iter_mut().for_each(|(prob, _)| *prob = clipped(*prob));
         let outcomes = Outcomes::of(&samples);
         let refused = |problem| Error::Fit { what: WHAT, problem };
@@ -84,19 +84,19 @@ impl BinaryCalibrator for BetaCalibration {
         let fit = |features: &[&[f64]]| {
             logistic::fit(features, &groups, groups.log_odds()).map_err(refused)
         };
-        // Whether the loss falls where a or b grows, by more than rounding.
+        // Whether the loss decreases as a or b grows, by more than rounding.
         let falls = |map: &Saved| {
             let slopes = groups.slopes([&of_one, &of_other], [map.a, map.b], map.c);
             slopes.map(|(slope, rounding)| slope < -rounding)
         };
-        // The loss is convex: a map at a bound is the best where the loss does not fall away from
-        // it.
+        // The loss is convex: a map on the boundary is optimal if the loss does not decrease into
+        // the interior.
         let constant = Saved { a: 0.0, b: 0.0, c: fit(&[])?.intercept };
         let [falls_with_a, falls_with_b] = falls(&constant);
         if !falls_with_a && !falls_with_b {
             return constant.try_into();
         }
-        // Mostly the best map is inside of the bounds. Without them there may be none.
+        // Usually the optimum is inside the bounds. Without the bounds there may be none.
         let both = fit(&[&of_one, &of_other]);
         if let Ok(Fitted { weights, intercept }) = &both
             && let [a, b] = weights[..]
@@ -119,7 +119,7 @@ impl BinaryCalibrator for BetaCalibration {
                 return only_b.try_into();
             }
         }
-        // Below 0 by rounding.
+        // Negative only by rounding.
         let found = both?;
         let [a, b] = [0, 1].map(|i| found.weights[i].max(0.0));
         Saved { a, b, c: found.intercept }.try_into()

@@ -1,14 +1,14 @@
 use crate::{Error, Result};
 
-/// A map from a model's probability of one class to a calibrated one, fitted to whether rows are of
-/// that class.
+/// A map from a model's probability of one class to a calibrated one, fitted to whether each row is
+/// of that class.
 ///
 /// [`Multiclass`](crate::calibration::Multiclass) applies it to rows of several classes.
 pub trait BinaryCalibrator: Clone + Send + Sync + Sized {
-    /// What has to be chosen before a fit.
+    /// The settings of a fit.
     type Settings: Copy;
 
-    /// Fits the map to probabilities and whether their rows are of the class; the order of the rows
+    /// Fits the map to probabilities and whether each row is of the class. The order of the rows
     /// does not matter.
     ///
     /// # Shapes
@@ -17,25 +17,25 @@ pub trait BinaryCalibrator: Clone + Send + Sync + Sized {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Setting`] for a
-    /// probability outside of `[0, 1]` and for settings out of their range, [`Error::Fit`]
-    /// where there is no optimum.
+    /// [`Error::Shape`] if the lengths differ, [`Error::NoRows`], [`Error::Setting`] for a
+    /// probability outside of `[0, 1]` and for settings out of range, [`Error::Fit`] if there is no
+    /// optimum.
     fn fit(probs: &[f64], positive: &[bool], settings: Self::Settings) -> Result<Self>;
 
-    /// The calibrated probability, from 0 to 1, for one from 0 to 1; others are taken as the nearer
-    /// end, NaN as 0.
+    /// Returns the calibrated probability, from 0 to 1, of a probability from 0 to 1. Arguments out
+    /// of range are clipped; NaN counts as 0.
     fn prob(&self, prob: f64) -> f64;
 }
 
-/// What logarithms of a probability `p` and of `1 - p` are taken of: `p` at least 2^-52 from 0 and
-/// 1, which f64 can tell from both.
+/// Clips a probability before logarithms of `p` and `1 - p` are taken: to at least 2^-52 from 0 and
+/// 1, where f64 still distinguishes it from both.
 pub(in crate::calibration) fn clipped(prob: f64) -> f64 {
     // `clamp` alone would keep NaN.
     prob.max(0.0).clamp(f64::EPSILON, 1.0 - f64::EPSILON)
 }
 
-/// Pairs of a score and whether its row is of the class, at least one, in ascending order: a fit to
-/// them does not depend on the order of the rows.
+/// Returns pairs of a score and whether its row is of the class, at least one, in ascending order,
+/// so a fit does not depend on the order of the rows.
 pub(in crate::calibration) fn sorted_samples(
     what: &'static str,
     scores: &[f64],
@@ -73,8 +73,7 @@ pub(in crate::calibration) fn sorted_probs(
     sorted_samples(what, probs, positive)
 }
 
-/// The distinct scores in ascending order, and how many rows of each are positive and how many are
-/// not.
+/// The distinct scores in ascending order, with the numbers of positive and negative rows of each.
 pub(in crate::calibration) struct Outcomes {
     pub(in crate::calibration) scores: Vec<f64>,
     pub(in crate::calibration) positives: Vec<f64>,
@@ -95,8 +94,8 @@ impl Outcomes {
         outcomes
     }
 
-    /// Why a map of the scores to log-odds, rising or, where it may fall, any monotone one, has no
-    /// optimum of the likelihood: `None` where it has one.
+    /// Returns why a map from scores to log-odds, increasing or, with `may_fall`, monotone in
+    /// either direction, has no maximum of the likelihood; `None` if it has one.
     pub(in crate::calibration) fn no_optimum(&self, may_fall: bool) -> Option<String> {
         let range = |counts: &[f64]| {
             let of = || {
@@ -127,7 +126,7 @@ impl Outcomes {
     }
 }
 
-/// An error where a saved parameter is not finite.
+/// Returns an error if a saved parameter is not finite.
 pub(in crate::calibration) fn check_finite(name: &'static str, value: f64) -> Result<f64> {
     if value.is_finite() {
         return Ok(value);

@@ -5,9 +5,9 @@ use crate::metric::check_bins;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Histogram binning: a probability becomes the share of positives among the rows of its bin.
+/// Histogram binning: maps a probability to the fraction of positives among the rows of its bin.
 ///
-/// Bins are `(lower, upper]`, and 0 belongs to the first. A bin without rows maps to its centre.
+/// Bins are `(lower, upper]`; 0 belongs to the first. A bin without rows maps to its centre.
 ///
 /// ```
 /// use mbls_core::calibration::{BinaryCalibrator, HistogramBinning, HistogramBins, HistogramEdges};
@@ -37,28 +37,28 @@ struct Saved {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HistogramBins {
-    /// How many, from 1 to 65536.
+    /// The number of bins, from 1 to 65536.
     pub bins: usize,
-    /// Where their edges lie.
+    /// The placement of the edges.
     pub edges: HistogramEdges,
 }
 
-/// Where the edges of [`HistogramBins`] lie.
+/// The placement of the edges of [`HistogramBins`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum HistogramEdges {
     /// At `k / bins`.
     EqualWidth,
-    /// At the quantiles `k / bins` of the probabilities, by linear interpolation, the ends at
-    /// 0 and 1. Edges that fall together are one, so there may be fewer bins.
+    /// At the quantiles `k / bins` of the probabilities, with linear interpolation; the ends are 0
+    /// and 1. Equal edges are merged, so there may be fewer bins.
     EqualMass,
 }
 
 const WHAT: &str = "histogram binning";
 
 impl HistogramBinning {
-    /// Lower and upper edge of each bin, and the calibrated probability in it.
+    /// Returns the lower edge, the upper edge and the calibrated probability of each bin.
     pub fn bins(&self) -> impl Iterator<Item = (f64, f64, f64)> {
         self.0
             .edges

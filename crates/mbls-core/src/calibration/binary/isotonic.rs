@@ -3,12 +3,13 @@ use crate::calibration::binary::calibrator::sorted_probs;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Isotonic regression: the nondecreasing map of least squared error.
+/// Isotonic regression: the nondecreasing map with the smallest squared error.
 ///
-/// Found by pooling adjacent violators, in integers: rows of the same probability are one group
-/// with the share of its positives, and neighbours are pooled while a share is not above the one
-/// before. Between the probabilities it was fitted to, the map is linear from the end of a pool to
-/// the start of the next, beyond them constant: the convention of scikit-learn.
+/// Fitted by the pool-adjacent-violators algorithm in integer arithmetic: rows with equal
+/// probabilities form a group with its fraction of positives, and neighbours are pooled while a
+/// fraction is not above the one before. Between the fitted probabilities the map is linear from
+/// the end of a pool to the start of the next; outside them it is constant. This is the convention
+/// of scikit-learn.
 ///
 /// ```
 /// use mbls_core::calibration::{BinaryCalibrator, IsotonicRegression};
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct IsotonicRegression(Saved);
 
-/// The corners of the map.
+/// The breakpoints of the map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved {
@@ -47,7 +48,7 @@ struct Pool {
 }
 
 impl Pool {
-    /// Whether its share of positives is not below that of the next.
+    /// Whether its fraction of positives is at least that of the next pool.
     fn violates(&self, next: &Self) -> bool {
         u128::from(self.positives) * u128::from(next.rows)
             >= u128::from(next.positives) * u128::from(self.rows)
@@ -61,8 +62,8 @@ impl Pool {
 }
 
 impl IsotonicRegression {
-    /// The corners of the map, between which it is linear: probabilities and what they become, both
-    /// ascending.
+    /// Returns the breakpoints between which the map is linear: pairs of a probability and its
+    /// calibrated value, both ascending.
     pub fn corners(&self) -> impl Iterator<Item = (f64, f64)> {
         self.0.probs.iter().copied().zip(self.0.calibrated.iter().copied())
     }
@@ -105,7 +106,7 @@ impl BinaryCalibrator for IsotonicRegression {
         }
         let share = (prob - probs[above - 1]) / (probs[above] - probs[above - 1]);
         let (low, high) = (calibrated[above - 1], calibrated[above]);
-        // Rounding must not leave the range of the two.
+        // Rounding must not take the result out of `[low, high]`.
         (low + share * (high - low)).clamp(low, high)
     }
 }
@@ -120,7 +121,7 @@ impl TryFrom<Saved> for IsotonicRegression {
                 format!("{} probabilities and {} calibrated ones", probs.len(), calibrated.len());
             return Err(Error::Shape {
                 what: WHAT,
-                expected: "as many of both, at least one".into(),
+                expected: "equal numbers of both, at least one".into(),
                 found,
             });
         }
@@ -141,7 +142,7 @@ impl TryFrom<Saved> for IsotonicRegression {
             });
         }
         if let Some(pair) = calibrated.windows(2).find(|pair| pair[0] > pair[1]) {
-            let expected = "numbers that do not descend";
+            let expected = "nondecreasing numbers";
             return Err(Error::Setting {
                 name: "calibrated",
                 value: format!("{pair:?}"),

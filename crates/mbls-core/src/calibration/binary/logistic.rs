@@ -1,28 +1,28 @@
-//! Logistic regression of one or two features, which Platt scaling and beta calibration fit.
+//! Logistic regression with one or two features, used by Platt scaling and beta calibration.
 
 use crate::calibration::numeric::newton::{Evaluation, Objective, Step, minimise};
 use crate::calibration::numeric::sums::{Sum, sum};
 use crate::simd::{exp, for_each_machine, ln};
 
-/// Rows of the same features: how many are of the class and how many are not, or those numbers
-/// after smoothing.
+/// Groups of rows with the same features: the numbers of positive and negative rows in each,
+/// possibly smoothed.
 pub(in crate::calibration) struct Groups {
     pub(in crate::calibration) positives: Vec<f64>,
     pub(in crate::calibration) negatives: Vec<f64>,
 }
 
-/// Weights of the features and the intercept, of least mean cross-entropy.
+/// Weights of the features and the intercept that minimise the mean cross-entropy.
 pub(in crate::calibration) struct Fitted {
     pub(in crate::calibration) weights: Vec<f64>,
     pub(in crate::calibration) intercept: f64,
 }
 
-/// Fits `sigmoid(w f + b)` to groups of rows, from weights of 0 and the given intercept.
+/// Fits `sigmoid(w f + b)` to groups of rows, starting from weights of 0 and the given intercept.
 ///
-/// A constant feature has the weight 0. Of two features that are the same up to scale and offset,
-/// as any two of two groups are, the weights are the least that give the map.
+/// A constant feature gets the weight 0. Two features that are equal up to scale and offset, as any
+/// two features of two groups are, get the minimum-norm weights.
 ///
-/// The error says why there is no result.
+/// The error states why there is no result.
 pub(in crate::calibration) fn fit(
     features: &[&[f64]],
     groups: &Groups,
@@ -42,14 +42,14 @@ impl Groups {
         sum(self.positives.iter().chain(&self.negatives).copied())
     }
 
-    /// What is to be added to the log-odds of all rows so that their mean is that of the outcomes.
+    /// Returns the smoothed log-odds of the outcomes, the starting intercept of a fit.
     pub(in crate::calibration) fn log_odds(&self) -> f64 {
         let total = |masses: &[f64]| sum(masses.iter().copied());
         libm::log((total(&self.positives) + 1.0) / (total(&self.negatives) + 1.0))
     }
 
-    /// The mean slopes of the loss by the weights of features, each with what rounding may have
-    /// made of it.
+    /// Returns the mean derivatives of the loss by the weights of features, each with the size of
+    /// its rounding error.
     pub(in crate::calibration) fn slopes<const N: usize>(
         &self,
         features: [&[f64]; N],
@@ -74,8 +74,8 @@ impl Groups {
     }
 }
 
-/// The unit in which a feature lies between -1 and 1: no square overflows, nor do all of them
-/// underflow, and an offset takes no digits.
+/// The scaling of a feature to `[-1, 1]`: no square overflows, not all squares underflow, and an
+/// offset costs no precision.
 struct Unit {
     centre: f64,
     scale: f64,
@@ -85,7 +85,7 @@ impl Unit {
     fn of(feature: &[f64]) -> Self {
         let least = feature.iter().copied().fold(f64::INFINITY, f64::min);
         let most = feature.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        // Halved before they are added: their sum may overflow.
+        // Halved before the addition, because the sum may overflow.
         Self { centre: 0.5 * most + 0.5 * least, scale: 0.5 * most - 0.5 * least }
     }
 
@@ -94,14 +94,14 @@ impl Unit {
     }
 }
 
-/// Coordinates of the features: units, and of the second what it does not share with the first.
+/// Coordinates of the features: scaled, and the second made orthogonal to the first.
 struct Basis {
     units: Vec<Unit>,
     /// The features that are not constant.
     varying: Vec<usize>,
     coordinates: Vec<Vec<f64>>,
-    /// In units the second feature is `share` times the first plus `offset`, plus `rest` times the
-    /// second coordinate; without that coordinate `rest` is 0.
+    /// In scaled units, the second feature is `share` times the first, plus `offset`, plus `rest`
+    /// times the second coordinate. `rest` is 0 if there is no second coordinate.
     share: f64,
     offset: f64,
     rest: f64,
@@ -120,7 +120,7 @@ impl Basis {
             share = dot(first, second) / dot(first, first);
             second.iter_mut().zip(&*first).for_each(|(second, first)| *second -= share * first);
             let unit = Unit::of(second);
-            // Both are within 1 of 0: of features that are the same, rounding leaves no more.
+            // Both are in `[-1, 1]`: if the features are equal, rounding leaves no more than this.
             if unit.scale > 16.0 * f64::EPSILON {
                 second.iter_mut().for_each(|value| *value = unit.of_value(*value));
                 (offset, rest) = (unit.centre, unit.scale);
@@ -131,7 +131,7 @@ impl Basis {
         Self { units, varying, coordinates, share, offset, rest }
     }
 
-    /// Weights of the features and the intercept, of those of the coordinates.
+    /// Converts weights and intercept of the coordinates to those of the features.
     fn fitted(&self, u: &[f64], c: f64) -> Fitted {
         let mut weights = vec![0.0; self.units.len()];
         let mut intercept = c;
@@ -142,7 +142,7 @@ impl Basis {
                 intercept -= self.offset * weights[second];
             }
             (&[first, second], &[u]) => {
-                // Of all weights with the same effect, the least.
+                // The minimum-norm weights with this effect.
                 let effects = [self.units[first].scale, self.share * self.units[second].scale];
                 let square = effects[0] * effects[0] + effects[1] * effects[1];
                 for (at, effect) in [first, second].into_iter().zip(effects) {
@@ -172,14 +172,14 @@ pub(in crate::calibration) fn sigmoid(z: f64) -> f64 {
 #[inline(always)]
 pub(in crate::calibration) fn ln_1p(x: f64) -> f64 {
     let sum = 1.0 + x;
-    // What rounding took from the sum.
+    // The rounding error of the sum.
     let lost = if x <= 1.0 { x - (sum - 1.0) } else { 1.0 - (sum - x) };
     ln(sum) + lost / sum
 }
 
 for_each_machine! {
-    /// The probabilities of both outcomes at log-odds `z`, each to full relative precision, and in place
-    /// of `z` the loss of the likelier one, `ln (1 + exp(-|z|))`.
+    /// Computes the probabilities of both outcomes at log-odds `z`, each to full relative
+    /// precision, and replaces `z` by the loss of the likelier outcome, `ln (1 + exp(-|z|))`.
     fn tails(z: &mut [f64], p: &mut [f64], q: &mut [f64]) => tails_body
 }
 
@@ -200,7 +200,7 @@ struct Regression<'a> {
     rows: f64,
 }
 
-/// Per group.
+/// Values per group.
 struct Point {
     /// The derivative of the loss by the log-odds.
     residuals: Vec<f64>,
@@ -221,7 +221,7 @@ impl Objective for Regression<'_> {
         }
         let (mut losses, mut p, mut q) = (odds.clone(), vec![0.0; n], vec![0.0; n]);
         tails(&mut losses, &mut p, &mut q);
-        // Coordinates are at most 1: of this size are the terms of the log-odds.
+        // Coordinates are at most 1, so this bounds the terms of the log-odds.
         let terms = weights.iter().map(|w| w.abs()).sum::<f64>() + c.abs();
         let (mut value, mut rounding) = (Sum::default(), 0.0);
         let mut point = Point { residuals: p, variances: q };
@@ -243,8 +243,9 @@ impl Objective for Regression<'_> {
         }
     }
 
-    /// Exact, in coordinates about the mean of the rows that are not yet decided: there intercept,
-    /// first and second weight are apart however far the log-odds are.
+    /// The exact Newton step, in coordinates centred on the mean of the rows that are not yet
+    /// decided. There intercept, first and second weight are decoupled, however large the log-odds
+    /// are.
     fn step(&self, here: &Evaluation<Point>, _: f64) -> Step {
         let Point { residuals, variances } = &here.point;
         let total = sum(variances.iter().copied());
@@ -266,7 +267,7 @@ impl Objective for Regression<'_> {
             }
             let curvature = weighted(&f, &f);
             let slope = sum(residuals.iter().zip(&f).map(|(r, f)| r * f));
-            // All rows that matter at one score: this weight does nothing.
+            // All rows with any influence have the same score, so this weight has no effect.
             let change = if slope == 0.0 { 0.0 } else { -slope / curvature };
             decrement -= slope * change;
             direction.iter_mut().for_each(|first| *first -= share * change);
@@ -278,7 +279,7 @@ impl Objective for Regression<'_> {
         Step { direction, decrement: decrement / self.rows }
     }
 
-    /// Whether scores are separable is decided before the fit.
+    /// Separability is decided before the fit.
     fn recession(&self, _: &Evaluation<Point>, _: &Step) -> Option<String> {
         None
     }

@@ -1,4 +1,4 @@
-//! Maps of one probability, and their use for several classes.
+//! Binary calibrators and their extension to several classes.
 
 pub(in crate::calibration) mod beta;
 pub(in crate::calibration) mod calibrator;

@@ -5,19 +5,19 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How a [`BinaryCalibrator`] calibrates rows of several classes.
+/// The extension of a [`BinaryCalibrator`] to rows of several classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum MulticlassReduction {
-    /// Two classes only: one map of the probability of class 1; class 0 gets the rest.
+    /// Two classes only: one map for the probability of class 1; class 0 gets the complement.
     Binary,
-    /// A map per class, fitted to whether the label is that class; calibrated rows are divided by
-    /// their sum. A row in which every class is mapped to 0 becomes uniform.
+    /// One map per class, fitted to whether the label is that class. Calibrated rows are divided by
+    /// their sum; a row in which every class maps to 0 becomes uniform.
     OneVsRest,
-    /// One map of the confidence, fitted to whether the prediction is right. The other classes
-    /// share the rest as they did before, equally where they had nothing. A confidence below `1
-    /// / classes` lets another class become the largest.
+    /// One map for the confidence, fitted to whether the prediction is correct. The other classes
+    /// share the remainder in their original proportions, or equally if they were all 0. A
+    /// confidence below `1 / classes` makes another class the largest.
     TopLabel,
 }
 
@@ -38,7 +38,8 @@ impl fmt::Display for MulticlassReduction {
 ///
 /// let scores = Scores::from_probs(&[0.8, 0.1, 0.1, 0.6, 0.3, 0.1, 0.0, 0.4, 0.6, 0.0, 0.0, 1.0], 3)?;
 /// let map = Multiclass::<IsotonicRegression>::fit(&scores, &[0, 1, 2, 2], (MulticlassReduction::TopLabel, ()))?;
-/// // Confidences of 0.6 are right in one of two rows; the second class had three quarters of the rest.
+/// // Confidences of 0.6 are correct in one of two rows.
+/// // The second class had three quarters of the rest.
 /// let found = map.probs(&scores)?;
 /// assert!(found[3..6].iter().zip([0.5, 0.375, 0.125]).all(|(a, b)| (a - b).abs() < 1e-12));
 /// # Ok::<(), mbls_core::Error>(())
@@ -67,7 +68,7 @@ struct Saved<C> {
 const WHAT: &str = "calibration of several classes";
 
 impl<C: BinaryCalibrator> Fit for Multiclass<C> {
-    /// How several classes are calibrated, and what each map has to be told.
+    /// The extension to several classes, and the settings of each map.
     type Settings = (MulticlassReduction, C::Settings);
 
     /// Fits one map, or one per class.
@@ -78,7 +79,7 @@ impl<C: BinaryCalibrator> Fit for Multiclass<C> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths do not fit and for [`MulticlassReduction::Binary`] of
+    /// [`Error::Shape`] if the lengths do not match and for [`MulticlassReduction::Binary`] with
     /// other than two classes, [`Error::Label`], and those of [`BinaryCalibrator::fit`];
     /// [`Error::Fit`] names the class of the map.
     fn fit(scores: &Scores, labels: &[u32], (reduction, settings): Self::Settings) -> Result<Self> {
@@ -103,11 +104,9 @@ impl<C: BinaryCalibrator> Fit for Multiclass<C> {
                 });
                 let (confidences, correct): (Vec<f64>, Vec<bool>) = top.unzip();
                 let map = C::fit(&confidences, &correct, settings);
-                vec![
-                    map.map_err(|error| {
-                        of_map(error, "the confidence (positive: predicted right)")
-                    })?,
-                ]
+                vec![map.map_err(|error| {
+                    of_map(error, "the confidence (positive: predicted correctly)")
+                })?]
             }
         };
         Saved { reduction, classes, maps }.try_into()
@@ -115,12 +114,12 @@ impl<C: BinaryCalibrator> Fit for Multiclass<C> {
 }
 
 impl<C: BinaryCalibrator> Multiclass<C> {
-    /// How the rows are calibrated.
+    /// The extension to several classes.
     pub fn reduction(&self) -> MulticlassReduction {
         self.0.reduction
     }
 
-    /// The fitted maps: one per class for [`MulticlassReduction::OneVsRest`], else one.
+    /// The fitted maps: one per class for [`MulticlassReduction::OneVsRest`], otherwise one.
     pub fn maps(&self) -> &[C] {
         &self.0.maps
     }
@@ -151,7 +150,7 @@ impl<C: BinaryCalibrator> Multiclass<C> {
     }
 }
 
-/// Names the map that a fit failed for.
+/// Adds the name of the map to the error of a failed fit.
 fn of_map(error: Error, map: &str) -> Error {
     match error {
         Error::Fit { what, problem } => {

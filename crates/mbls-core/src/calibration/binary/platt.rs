@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 /// Platt scaling: `p = 1 / (1 + exp(-(slope s + intercept)))` of a score `s`.
 ///
-/// As a [`BinaryCalibrator`] the score is the log-odds of the probability, `ln p - ln (1 - p)` with
-/// `p` clipped to `[2^-52, 1 - 2^-52]`: of two classes the difference of the logits. Platt's own A
-/// and B have the other sign.
+/// As a [`BinaryCalibrator`] its score is the log-odds of the probability, `ln p - ln (1 - p)` with
+/// `p` clipped to `[2^-52, 1 - 2^-52]`; for two classes that is the difference of the logits.
+/// Platt's A and B have the opposite sign.
 ///
 /// ```
 /// use mbls_core::calibration::{PlattScaling, PlattTargets};
 ///
-/// // Scores of -1 and 1 are right in three of four rows.
+/// // The sign of the score is correct in three of four rows.
 /// let scores = [1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0];
 /// let positive = [true, true, true, false, false, false, false, true];
 /// let scaling = PlattScaling::fit_scores(&scores, &positive, PlattTargets::Labels)?;
@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 /// # References
 ///
 /// Platt, Probabilistic outputs for support vector machines, 1999; Lin, Lin and Weng, A note on
-/// Platt's probabilistic outputs for support vector machines, Machine Learning 68, 2007, whose
-/// Newton method with backtracking this is.
+/// Platt's probabilistic outputs for support vector machines, Machine Learning 68, 2007: the source
+/// of this Newton method with backtracking.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct PlattScaling {
@@ -42,26 +42,26 @@ struct Saved {
     intercept: f64,
 }
 
-/// What [`PlattScaling`] is fitted to.
+/// The regression targets of [`PlattScaling`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PlattTargets {
-    /// Platt's: `(n_pos + 1) / (n_pos + 2)` for the rows of the class, `1 / (n_neg + 2)` for the
-    /// others. There always is an optimum.
+    /// Platt's targets: `(n_pos + 1) / (n_pos + 2)` for rows of the class, `1 / (n_neg + 2)` for
+    /// the others. An optimum always exists.
     #[default]
     Smoothed,
-    /// 1 and 0. Rows that can be separated have no optimum.
+    /// 1 and 0. Separable rows have no optimum.
     Labels,
 }
 
 const WHAT: &str = "Platt scaling";
 
 impl PlattScaling {
-    /// Fits slope and intercept of least cross-entropy to scores of any range, larger for rows of
-    /// the class.
+    /// Fits slope and intercept by minimising cross-entropy. Scores may have any range and should
+    /// be larger for rows of the class.
     ///
-    /// Where all scores are the same, the slope is 0.
+    /// If all scores are equal, the slope is 0.
     ///
     /// # Shapes
     ///
@@ -69,10 +69,10 @@ impl PlattScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Score`] for a score
-    /// that is not finite, [`Error::Fit`] where there is no optimum, which says why: with
-    /// [`PlattTargets::Labels`] where no row is positive or none negative, and where a threshold
-    /// separates the two.
+    /// [`Error::Shape`] if the lengths differ, [`Error::NoRows`], [`Error::Score`] for a score that
+    /// is not finite, [`Error::Fit`] with the reason if there is no optimum: with
+    /// [`PlattTargets::Labels`], if no row is positive, no row is negative or a threshold separates
+    /// the two.
     pub fn fit_scores(scores: &[f64], positive: &[bool], targets: PlattTargets) -> Result<Self> {
         let outcomes = Outcomes::of(&sorted_samples(WHAT, scores, positive)?);
         let refused = |problem| Error::Fit { what: WHAT, problem };
@@ -88,7 +88,7 @@ impl PlattScaling {
         Saved { slope: fitted.weights[0], intercept: fitted.intercept }.try_into()
     }
 
-    /// The calibrated probability of a finite score.
+    /// Returns the calibrated probability of a finite score.
     pub fn prob_of_score(&self, score: f64) -> f64 {
         sigmoid(self.slope * score + self.intercept)
     }
@@ -98,14 +98,14 @@ impl PlattScaling {
         self.slope
     }
 
-    /// The log-odds at the score 0.
+    /// The log-odds at score 0.
     pub fn intercept(&self) -> f64 {
         self.intercept
     }
 }
 
-/// Platt's targets as shares of rows: a positive row is `(n_pos + 1) / (n_pos + 2)` of one and the
-/// rest of a negative one.
+/// Converts rows to Platt's targets: a positive row counts as `(n_pos + 1) / (n_pos + 2)` of a
+/// positive row and the rest of a negative one.
 fn smoothed(outcomes: &Outcomes) -> Groups {
     let shares = |counts: &[f64]| {
         let count: f64 = counts.iter().sum();

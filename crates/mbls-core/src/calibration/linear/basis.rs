@@ -1,50 +1,51 @@
-//! Features in coordinates in which a fit converges quickly.
+//! Feature coordinates in which a fit converges quickly.
 
 use crate::calibration::numeric::rows::CHUNK;
 use crate::calibration::numeric::sums::sum;
 use crate::parallel::{each_chunk, map};
 use rayon::prelude::*;
 
-/// Which weights a linear map of features has.
+/// The form of the weights of a linear map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::calibration) enum Form {
-    /// One per class, of its own feature.
+    /// One weight per class, for its own feature.
     Diagonal,
-    /// One per pair of an output and a feature.
+    /// One weight per pair of an output and a feature.
     Full,
 }
 
-/// Which coordinates features have.
+/// The coordinate system of the features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::calibration) enum Coordinates {
-    /// In [`Form::Diagonal`]: each feature's own, 0 for one that is constant.
+    /// For [`Form::Diagonal`]: each feature scaled separately; 0 for a constant feature.
     Diagonal,
-    /// In [`Form::Full`]: each feature's own, where a penalty of single weights makes them all
-    /// count.
+    /// For [`Form::Full`]: each feature scaled separately, for a penalty on single weights, which
+    /// makes all of them count.
     ///
-    /// Not centred where `about_zero`: a penalty of intercepts would couple all weights otherwise,
-    /// and what that takes from small curvatures by rounding is lost.
+    /// With `about_zero` the features are not centred: with a penalty on intercepts, centring would
+    /// couple all weights, and small curvatures would be lost to rounding.
     Scaled { about_zero: bool },
-    /// In [`Form::Full`]: without correlation, as many as there are features that do not depend on
-    /// others. With `all`, weights have a part along the directions in which the features do not
-    /// vary, which only a penalty of intercepts sees.
+    /// For [`Form::Full`]: uncorrelated coordinates, as many as there are linearly independent
+    /// features. With `all`, weights also have components along the directions in which the
+    /// features do not vary, which only a penalty on intercepts depends on.
     Orthogonal { all: bool },
 }
 
 /// Coordinates `q = B (x - mean)` of features `x`, with mean 0 and mean square 1.
 ///
-/// The logits of a network often sum to nearly the same in every row. Such a direction is a
-/// coordinate like any other unless rounding alone could have made it: the rows are made orthogonal
-/// one feature after the other, and what rounding may have left of each is followed along.
+/// The logits of a network often have nearly the same sum in every row. Such a direction is a
+/// coordinate like any other unless it could result from rounding alone: the features are
+/// orthogonalised one after the other, and the rounding error of each remainder is tracked.
 ///
-/// A linear map is `W x + b = U q + c` with `W = U B`. The orthogonal rows of `B` are orthogonal to
-/// all directions in which the features do not vary as well: of all `W` with the same effect the
+/// A linear map is `W x + b = U q + c` with `W = U B`. In orthogonal coordinates, the rows of `B`
+/// are also orthogonal to all directions in which the features do not vary, so `W` has the minimum
+/// norm of all with the same effect.
 /// least.
 pub(in crate::calibration) struct Basis {
     form: Form,
     mean: Vec<f64>,
-    /// `B`: in diagonal form `[features]`, else `[coordinates, features]`, and below them the
-    /// directions in which the features do not vary, orthonormal, where these have weights
+    /// `B`: `[features]` in diagonal form, otherwise `[coordinates, features]`, followed by an
+    /// orthonormal basis of the directions in which the features do not vary, if these have weights
     /// too.
     rows: Vec<f64>,
     /// `B mean`.
@@ -54,7 +55,7 @@ pub(in crate::calibration) struct Basis {
 }
 
 impl Basis {
-    /// Of features `[rows, width]`, with the coordinates `[rows, rank]`.
+    /// Returns the basis of features `[rows, width]`, and their coordinates `[rows, rank]`.
     pub(in crate::calibration) fn new(
         coordinates: Coordinates,
         features: &[f64],
@@ -89,7 +90,8 @@ impl Basis {
         self.rank
     }
 
-    /// The number of rows of `U`: the coordinates, and the directions that only a penalty sees.
+    /// The number of rows of `U`: the coordinates, and the directions that only a penalty depends
+    /// on.
     pub(in crate::calibration) fn width(&self) -> usize {
         self.offsets.len()
     }
@@ -104,8 +106,8 @@ impl Basis {
         &self.rows[i * self.mean.len()..][..self.mean.len()]
     }
 
-    /// `W` and `b` of `U` and `c`: of `[width, outputs]` `[outputs, features]`, in diagonal form
-    /// both `[outputs]`.
+    /// Returns `W` and `b` for `U` and `c`. `U` is `[width, outputs]` and `W` is
+    /// `[outputs, features]`; in diagonal form both are `[outputs]`.
     pub(in crate::calibration) fn weights(&self, u: &[f64], c: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let outputs = c.len();
         let mut b = c.to_vec();
@@ -128,8 +130,8 @@ impl Basis {
         (w, b)
     }
 
-    /// The transpose of the map of [`weights`](Self::weights) in full form: a gradient in `W` and
-    /// `b` as one in `U` and `c`.
+    /// Applies the transpose of [`weights`](Self::weights) in full form: converts a gradient in `W`
+    /// and `b` to one in `U` and `c`.
     pub(in crate::calibration) fn transposed(&self, w: &[f64], b: &[f64]) -> Vec<f64> {
         let mut u = Vec::with_capacity((self.width() + 1) * b.len());
         for (i, offset) in self.offsets.iter().enumerate() {
@@ -148,26 +150,26 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sum(a.iter().zip(b).map(|(a, b)| a * b))
 }
 
-/// `row mean`, 0 where rounding may have made it: a direction of a sum that is 0 has no effect on
-/// the intercept.
+/// Returns `row mean`, or 0 if it could result from rounding: a direction whose sum is 0 has no
+/// effect on the intercept.
 fn offset(row: &[f64], mean: &[f64]) -> f64 {
     let size = sum(row.iter().zip(mean).map(|(a, b)| (a * b).abs()));
     let offset = dot(row, mean);
     if offset.abs() > 64.0 * f64::EPSILON * size { offset } else { 0.0 }
 }
 
-/// Features as columns, each less its mean, or 0, and in units of its largest deviation from that.
+/// Features as columns, each minus its mean, or 0, and in units of its largest deviation from that.
 struct Columns {
     means: Vec<f64>,
     /// 0 for a constant feature, whose column is 0.
     units: Vec<f64>,
-    /// The largest magnitude of each, in its units: what its rounding is relative to.
+    /// The largest magnitude of each column in its units, to which its rounding error is relative.
     magnitudes: Vec<f64>,
     columns: Vec<Vec<f64>>,
     rows: usize,
 }
 
-/// The mean product of two columns, the same for any number of threads.
+/// Returns the mean product of two columns, which does not depend on the number of threads.
 fn mean_product(a: &[f64], b: &[f64]) -> f64 {
     const LANES: usize = 8;
     let of_chunk = |(a, b): (&[f64], &[f64])| {
@@ -195,7 +197,7 @@ impl Columns {
                 column.iter().fold((column[0], column[0]), |(a, b), x| (a.min(*x), b.max(*x)));
             let mean = match least == most {
                 _ if about_zero => 0.0,
-                // Exact for a constant feature, for which a mean is not.
+                // Exact for a constant feature, unlike a computed mean.
                 true => least,
                 false => sum(column.iter().copied()) / rows as f64,
             };
@@ -219,7 +221,7 @@ impl Columns {
         columns
     }
 
-    /// Columns as rows `[rows, width]`.
+    /// Converts columns to rows `[rows, width]`.
     fn by_row(&self, columns: &[Vec<f64>]) -> Vec<f64> {
         let mut rows = vec![0.0; self.rows * columns.len()];
         if !columns.is_empty() {
@@ -230,8 +232,8 @@ impl Columns {
         rows
     }
 
-    /// Each feature by itself, with the factors of their deviations; that of a constant one is
-    /// `constant`.
+    /// Scales each feature separately. Returns the scale factors and the rows; the factor of a
+    /// constant feature is `constant`.
     fn scaled(mut self, constant: f64) -> (Vec<f64>, Vec<f64>) {
         let units = &self.units;
         let scale = |(j, column): (usize, &mut Vec<f64>)| {
@@ -247,21 +249,21 @@ impl Columns {
         (scales, self.by_row(&self.columns))
     }
 
-    /// Without correlation, by modified Gram-Schmidt steps that take the feature with the largest
-    /// rest.
+    /// Removes correlations by modified Gram-Schmidt steps, each for the feature with the largest
+    /// remainder.
     fn orthogonal(mut self, all: bool) -> (Vec<f64>, Vec<f64>, usize) {
         let width = self.columns.len();
         let mut columns = std::mem::take(&mut self.columns);
-        // What rounding may have made of each rest.
+        // The size of the rounding error of each remainder.
         let mut rounding: Vec<f64> =
             self.magnitudes.iter().map(|size| 2.0 * f64::EPSILON * size).collect();
         let mut rests: Vec<f64> =
             columns.par_iter().map(|column| mean_product(column, column).sqrt()).collect();
         let mut left: Vec<usize> = (0..width).filter(|&j| self.units[j] > 0.0).collect();
         let mut coordinates: Vec<Vec<f64>> = Vec::new();
-        // Rows of B, by feature in units.
+        // Rows of B, in terms of scaled features.
         let mut basis: Vec<Vec<f64>> = Vec::new();
-        // Per feature, the shares of the coordinates.
+        // Per feature, its coefficients in the coordinates.
         let mut shares: Vec<Vec<f64>> = vec![Vec::new(); width];
         while let Some(&next) =
             left.iter().max_by(|&&a, &&b| rests[a].total_cmp(&rests[b]).then(b.cmp(&a)))
@@ -271,7 +273,8 @@ impl Columns {
             }
             left.retain(|&j| j != next);
             let mut column = std::mem::take(&mut columns[next]);
-            // Once more: what a small rest still shares with those before.
+            // Orthogonalised again, because a small remainder is still correlated with earlier
+            // ones.
             for (i, before) in coordinates.iter().enumerate() {
                 let share = mean_product(&column, before);
                 subtract(&mut column, share, before);
@@ -305,7 +308,7 @@ impl Columns {
             coordinates.push(column);
         }
         let rank = coordinates.len();
-        // From units to features.
+        // From scaled features to features.
         let units = &self.units;
         let unscaled = |row: Vec<f64>| -> Vec<f64> {
             row.iter()
@@ -314,7 +317,7 @@ impl Columns {
                 .collect()
         };
         let mut basis: Vec<Vec<f64>> = basis.into_iter().map(unscaled).collect();
-        // Where a feature is a sum of others: the directions in which nothing varies.
+        // The directions in which no feature varies, one per constant or dependent feature.
         let mut null: Vec<Vec<f64>> = Vec::new();
         for j in (0..width).filter(|&j| units[j] == 0.0 || left.contains(&j)) {
             let mut direction = vec![0.0; width];
@@ -323,7 +326,7 @@ impl Columns {
             for (share, row) in shares[j].iter().zip(&basis) {
                 subtract(&mut direction, share * unit, row);
             }
-            // Twice, for what the first time leaves.
+            // Twice, to remove what rounding leaves the first time.
             for _ in 0..2 {
                 for other in &null {
                     let share = dot(&direction, other);

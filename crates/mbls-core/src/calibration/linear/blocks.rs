@@ -1,24 +1,25 @@
-//! The blocks of a Hessian that belong to one class each: what conjugate gradients are
-//! preconditioned by.
+//! The blocks of a Hessian that belong to one class each, the preconditioner of conjugate
+//! gradients.
 
 use crate::parallel::map;
 
-/// A positive semidefinite matrix `L L^T`, of the rows and columns that do not depend on others.
+/// The Cholesky factor of a positive semidefinite matrix `L L^T`, for its linearly independent rows
+/// and columns.
 struct Factor {
-    /// The rows and columns in the order in which they were eliminated.
+    /// The rows and columns in elimination order.
     order: Vec<usize>,
-    /// Lower triangular, row `i` of `i + 1` numbers behind each other.
+    /// Lower triangular; row `i` has `i + 1` numbers, and rows are stored one after the other.
     lower: Vec<f64>,
 }
 
 impl Factor {
-    /// Of a matrix `[size, size]` whose diagonal was summed up of `magnitudes`: what of it rounding
-    /// alone may have made is left out.
+    /// Factorises a matrix `[size, size]`. `magnitudes` are the sums of the magnitudes of the terms
+    /// of its diagonal; pivots that could result from rounding alone are left out.
     fn new(matrix: &[f64], magnitudes: &[f64]) -> Self {
         let size = magnitudes.len();
         let least = |i: usize| (size as f64 + 16.0) * f64::EPSILON * magnitudes[i];
         let mut rests: Vec<f64> = (0..size).map(|i| matrix[i * size + i]).collect();
-        // Per index, the row of L as far as it is known.
+        // Per index, the known part of its row of L.
         let mut rows: Vec<Vec<f64>> = vec![Vec::new(); size];
         let mut left: Vec<usize> = (0..size).collect();
         let (mut order, mut lower) = (Vec::new(), Vec::new());
@@ -51,7 +52,7 @@ impl Factor {
         &self.lower[i * (i + 1) / 2..][..=i]
     }
 
-    /// The solution of `L L^T x = b`; 0 where rows were left out.
+    /// Solves `L L^T x = b`; entries of rows that were left out are 0.
     fn solve(&self, b: &[f64]) -> Vec<f64> {
         let n = self.order.len();
         let mut y: Vec<f64> = self.order.iter().map(|&i| b[i]).collect();
@@ -79,8 +80,8 @@ pub(in crate::calibration) struct Blocks {
 }
 
 impl Blocks {
-    /// Of one matrix `[size, size]` per class, with the magnitudes that its diagonal was summed up
-    /// of.
+    /// Factorises one matrix `[size, size]` per class. `block` returns the matrix and the
+    /// magnitudes of the terms of its diagonal.
     pub(in crate::calibration) fn new(
         classes: usize,
         block: impl Fn(usize) -> (Vec<f64>, Vec<f64>) + Sync,

@@ -1,17 +1,17 @@
-//! Newton steps by conjugate gradients.
+//! Newton steps by the method of conjugate gradients.
 
 use crate::calibration::numeric::newton::Step;
 use crate::calibration::numeric::sums::sum;
 
-/// A direction whose curvature is this share of that of its preconditioner is flat: rounding makes
-/// as much.
+/// A direction is flat if its curvature is at most this fraction of that of its preconditioner,
+/// which rounding can cause.
 const FLAT: f64 = 1e-13;
 
-/// The Newton step of a gradient, until the preconditioned square of the residual is `accuracy` of
-/// what it was.
+/// Computes the Newton step for a gradient, until the squared preconditioned norm of the residual
+/// is at most `accuracy` of its start.
 ///
-/// `precondition` is about the inverse of the Hessian `times`; a direction that it maps to 0 has no
-/// part in the step.
+/// `precondition` approximates the inverse of the Hessian `times`. A direction that it maps to 0
+/// has no part in the step.
 pub(in crate::calibration) fn newton_step(
     gradient: &[f64],
     accuracy: f64,
@@ -23,7 +23,7 @@ pub(in crate::calibration) fn newton_step(
     let mut residual: Vec<f64> = gradient.iter().map(|g| -g).collect();
     let mut direction = precondition(&residual);
     let mut square = dot(&residual, &direction);
-    // The direction's square as the preconditioner measures it.
+    // The squared norm of the direction as measured by the preconditioner.
     let mut size = square;
     let enough = square * accuracy;
     let mut decrement = 0.0;

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 /// `off_diagonal / (C (C - 1)) sum_{i != j} W_ij^2 + intercept / C sum_i b_i^2`, added to the mean
 /// negative log-likelihood.
 ///
-/// It leaves the diagonal free, so it draws towards vector scaling without intercepts, not towards
-/// uniform probabilities. The authors' code leaves out the divisors.
+/// The diagonal is not penalised, so the penalty pulls towards vector scaling without intercepts,
+/// not towards uniform probabilities. The authors' code omits the divisors.
 ///
 /// # References
 ///
@@ -47,7 +47,7 @@ impl Odir {
 /// ```
 /// use mbls_core::calibration::{Calibrator, Fit, Scores, VectorScaling};
 ///
-/// // The second class is predicted with odds of e^2 and right in one of four rows.
+/// // The second class is predicted with odds of e^2 and correct in one of four rows.
 /// let scores = Scores::from_logits(&[0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 1.0, 0.0, 1.0, 0.0], 2)?;
 /// let scaling = VectorScaling::fit(&scores, &[0, 0, 0, 1, 0, 1], ())?;
 /// assert!((scaling.probs(&scores)?[1] - 0.25).abs() < 1e-8);
@@ -73,15 +73,15 @@ pub struct MatrixScaling(Saved);
 
 /// Dirichlet calibration: `p = softmax(W ln q + b)` of the model's probabilities `q`.
 ///
-/// Of logits `ln q` is the exact log-softmax; of probabilities the logarithm of at least the
-/// smallest normal f32.
+/// For logits, `ln q` is the exact log-softmax. For probabilities, it is the logarithm of at least
+/// the smallest normal f32.
 ///
 /// ```
 /// use mbls_core::calibration::{Calibrator, DirichletCalibration, Fit, Odir, Scores};
 ///
 /// let scores = Scores::from_probs(&[0.9, 0.1, 0.9, 0.1, 0.2, 0.8, 0.2, 0.8], 2)?;
 /// let calibration = DirichletCalibration::fit(&scores, &[0, 1, 1, 0], Odir { off_diagonal: 0.1, intercept: 0.1 })?;
-/// // The model was right half of the time.
+/// // The model was correct half of the time.
 /// assert!(calibration.probs(&scores)?.iter().all(|p| (p - 0.5).abs() < 1e-6));
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
@@ -93,8 +93,8 @@ pub struct MatrixScaling(Saved);
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct DirichletCalibration(Saved);
 
-/// The parameters of a linear map, as they are saved: `weights` `[classes]` or `[classes,
-/// classes]`, row-major.
+/// The serialised parameters of a linear map: `weights` `[classes]` or `[classes, classes]`,
+/// row-major.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved {
@@ -145,10 +145,10 @@ impl Saved {
             return Err(refused(format!("{value:e} has a square beyond the range of f64")));
         }
         let absent = (0..classes).find(|&class| !labels.contains(&(class as u32)));
-        // Its intercept falls without end, unless a penalty holds it.
+        // The intercept of an absent class diverges unless it is penalised.
         if let Some(class) = absent.filter(|_| odir.intercept == 0.0) {
             let remedy =
-                if form == Form::Full { "; a penalty of intercepts may give it one" } else { "" };
+                if form == Form::Full { "; a penalty on intercepts may give it one" } else { "" };
             return Err(refused(format!(
                 "no row is of class {class} of {classes}: its intercept has no optimum{remedy}"
             )));
@@ -159,7 +159,7 @@ impl Saved {
             intercept: odir.intercept / classes as f64,
         };
         let objective = SoftmaxRegression::new(form, features, labels, penalty);
-        // From uniform probabilities: where they are saturated, gradients vanish far from an
+        // Starts from uniform probabilities: where they are saturated, gradients vanish far from an
         // optimum.
         let found = newton::minimise(&objective, vec![0.0; objective.dim()]).map_err(
             |problem| match absent {
@@ -207,8 +207,8 @@ impl Saved {
     }
 }
 
-/// The logits, an error where the scores are probabilities: a row's offset changes what the map
-/// makes of it.
+/// Returns the logits, or an error if the scores are probabilities, because the map depends on a
+/// row's offset.
 fn logits<'a>(what: &'static str, scores: &'a Scores) -> Result<&'a [f64]> {
     match scores.kind() {
         ScoreKind::Logits => scores.check_unmasked().map(|()| scores.values()),
@@ -225,10 +225,10 @@ const DIRICHLET: &str = "Dirichlet calibration";
 impl Fit for VectorScaling {
     type Settings = ();
 
-    /// Fits weights and intercepts of least negative log-likelihood.
+    /// Fits weights and intercepts by minimising the negative log-likelihood.
     ///
-    /// Intercepts that differ by a constant are the same map; those of the result have the mean 0.
-    /// The weight of a logit that is the same in all rows is 0.
+    /// Adding a constant to all intercepts does not change the map; the fit returns intercepts with
+    /// a mean of 0. A logit that is the same in all rows gets weight 0.
     ///
     /// # Shapes
     ///
@@ -236,10 +236,10 @@ impl Fit for VectorScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for probabilities and where the lengths do not fit, [`Error::Label`],
-    /// [`Error::NoRows`], [`Error::Value`] for a logit that is not finite, and [`Error::Fit`]
-    /// where the likelihood has no optimum: for a class without rows, which it names, and for
-    /// rows that are separable.
+    /// [`Error::Shape`] for probabilities and if the lengths do not match, [`Error::Label`],
+    /// [`Error::NoRows`], [`Error::Value`] for a logit that is not finite, and [`Error::Fit`] if
+    /// the likelihood has no optimum: for a class without rows, which it names, and for separable
+    /// rows.
     fn fit(scores: &Scores, labels: &[u32], (): ()) -> Result<Self> {
         scores.check_labels(VECTOR, labels)?;
         let mut saved =
@@ -265,13 +265,13 @@ impl VectorScaling {
 impl Fit for MatrixScaling {
     type Settings = Odir;
 
-    /// Fits weights and intercepts of least negative log-likelihood plus penalty.
+    /// Fits weights and intercepts by minimising the negative log-likelihood plus penalty.
     ///
-    /// Without a penalty many parameters are the same map, of which the least is taken: the columns
-    /// of the weights have the mean 0, as the intercepts have, and directions in which the
-    /// logits do not vary have no weight. Where there are not far more rows than the `C^2 + C`
-    /// parameters, rows are nearly separable and Newton steps slow: seconds for 10 classes can
-    /// be minutes for 100.
+    /// Without a penalty, many parameters define the same map; the fit returns those of minimum
+    /// norm: the columns of the weights and the intercepts have mean 0, and directions in which the
+    /// logits do not vary have no weight. Unless there are far more rows than the `C^2 + C`
+    /// parameters, rows are nearly separable and Newton steps slow: seconds for 10 classes can be
+    /// minutes for 100.
     ///
     /// # Shapes
     ///
@@ -279,9 +279,9 @@ impl Fit for MatrixScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a weight of the penalty that is not finite or less than 0, and those
-    /// of [`VectorScaling::fit`]; with a penalty of intercepts a class without rows may have a
-    /// map.
+    /// [`Error::Setting`] for a penalty weight that is negative or not finite, and those of
+    /// [`VectorScaling::fit`]. With a penalty on intercepts, a map may exist even if a class has no
+    /// rows.
     fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
         scores.check_labels(MATRIX, labels)?;
         Saved::fit(MATRIX, Form::Full, logits(MATRIX, scores)?, labels, odir).map(Self)
@@ -289,7 +289,7 @@ impl Fit for MatrixScaling {
 }
 
 impl MatrixScaling {
-    /// The weights, `[classes, classes]` in row-major order: row `i` makes calibrated logit `i`.
+    /// The weights, `[classes, classes]` in row-major order: row `i` computes calibrated logit `i`.
     pub fn weights(&self) -> &[f64] {
         &self.0.weights
     }
@@ -303,7 +303,7 @@ impl MatrixScaling {
 impl Fit for DirichletCalibration {
     type Settings = Odir;
 
-    /// Fits weights and intercepts of least negative log-likelihood plus penalty.
+    /// Fits weights and intercepts by minimising the negative log-likelihood plus penalty.
     ///
     /// # Shapes
     ///
@@ -311,7 +311,7 @@ impl Fit for DirichletCalibration {
     ///
     /// # Errors
     ///
-    /// Those of [`MatrixScaling::fit`], but for the one of probabilities.
+    /// Returns the errors of [`MatrixScaling::fit`], except for the one for probabilities.
     fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
         scores.check_labels(DIRICHLET, labels)?;
         scores.check_unmasked()?;
@@ -320,7 +320,7 @@ impl Fit for DirichletCalibration {
 }
 
 impl DirichletCalibration {
-    /// The weights, `[classes, classes]` in row-major order: row `i` makes calibrated logit `i`.
+    /// The weights, `[classes, classes]` in row-major order: row `i` computes calibrated logit `i`.
     pub fn weights(&self) -> &[f64] {
         &self.0.weights
     }

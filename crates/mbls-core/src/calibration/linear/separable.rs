@@ -1,4 +1,4 @@
-//! Whether a direction shows that a softmax regression has no optimum.
+//! Detection of directions which show that a softmax regression has no optimum.
 
 use crate::calibration::linear::softmax_regression::{SEPARATES, SoftmaxRegression};
 use crate::calibration::numeric::rows::CHUNK;
@@ -6,15 +6,14 @@ use crate::calibration::numeric::sums::sum;
 use rayon::prelude::*;
 
 impl SoftmaxRegression {
-    /// Whether, along a direction without a penalty, the label of no row loses against another
-    /// class and that of some row gains, by as much as a Newton step gains where nothing holds
-    /// it.
+    /// Whether, along an unpenalised direction, the label of no row loses against another class and
+    /// that of some row gains as much as in a Newton step that nothing bounds.
     pub(in crate::calibration) fn separates(&self, direction: &[f64]) -> bool {
         let (least, most) = self.gains(direction);
         most > 0.1 && least >= -SEPARATES * most && self.is_free(direction)
     }
 
-    /// The least and the largest of what the label of each row gains on another class along a
+    /// Returns the smallest and the largest gain of a row's label over another class along a
     /// direction.
     fn gains(&self, direction: &[f64]) -> (f64, f64) {
         let of_row = |n: usize| {
@@ -28,7 +27,7 @@ impl SoftmaxRegression {
         rows.reduce(|| (f64::INFINITY, f64::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
-    /// Whether a direction has no part in the penalty, to the same precision.
+    /// Whether a direction has no component in the penalty, to the same precision.
     fn is_free(&self, direction: &[f64]) -> bool {
         if self.penalty.is_none() {
             return true;

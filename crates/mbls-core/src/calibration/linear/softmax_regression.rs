@@ -1,4 +1,4 @@
-//! The objective that vector scaling, matrix scaling and Dirichlet calibration minimise.
+//! The objective minimised by vector scaling, matrix scaling and Dirichlet calibration.
 
 use crate::calibration::linear::basis::{Basis, Coordinates, Form};
 use crate::calibration::linear::blocks::Blocks;
@@ -9,24 +9,24 @@ use crate::calibration::numeric::rows::{CHUNK, sums_over_rows};
 use crate::calibration::numeric::sums::{compensated_sums, sum};
 use rayon::prelude::*;
 
-/// What is 0 to rounding, relative to the largest: along a direction that is said to separate a
-/// row's margins may fall by this share of the largest rise.
+/// The relative size of what counts as 0 up to rounding: along a direction that separates the rows,
+/// margins may fall by this fraction of the largest rise.
 pub(in crate::calibration) const SEPARATES: f64 = 1e-8;
 
 /// `1/n sum_n [logsumexp(z_n) - z_n[y_n]] + penalty` with `z_n = W x_n + b`.
 ///
-/// Its variables are those of a [`Basis`]. In full form they are `[rows, classes]`: a row per
-/// coordinate, the intercepts, and a row per direction that only the penalty sees. In diagonal form
-/// they are weights `[classes]`, then intercepts.
+/// The variables are those of a [`Basis`]. In full form they are `[rows, classes]`: a row per
+/// coordinate, the intercepts, and a row per direction that only the penalty depends on. In
+/// diagonal form they are weights `[classes]`, then intercepts.
 ///
-/// What changes nothing is left out of steps rather than damped: a constant added to all
-/// intercepts, and, without a penalty of weights, to all weights of a feature. They stay where they
-/// are at the start, at a mean of 0.
+/// Directions without effect are left out of steps rather than damped: a constant added to all
+/// intercepts and, without a penalty on weights, to all weights of a feature. Their means stay at
+/// the starting value of 0.
 pub(in crate::calibration) struct SoftmaxRegression {
     form: Form,
     pub(in crate::calibration) classes: usize,
     basis: Basis,
-    /// In the coordinates of the basis, in full form with a 1 behind them.
+    /// In the coordinates of the basis; in full form followed by a 1.
     features: Vec<f64>,
     pub(in crate::calibration) labels: Vec<u32>,
     pub(in crate::calibration) penalty: Penalty,
@@ -45,25 +45,25 @@ impl Penalty {
     }
 }
 
-/// What is known of all rows at a point.
+/// The state of all rows at a point.
 pub(in crate::calibration) struct Point {
     gradient: Vec<f64>,
     /// `[rows, classes]`.
     probs: Vec<f64>,
-    /// The likeliest class of each row, and what is left for the others.
+    /// The likeliest class of each row, and the total probability of the others.
     likeliest: Vec<(usize, f64)>,
     /// Whether every label is likelier than all other classes by more than rounding.
     separates: bool,
 }
 
-/// Up to so many classes each has a Gram matrix of its own in the preconditioner; of more, one
-/// weighs each row by what is undecided in it, for all of them.
+/// Up to this number of classes, each class has its own Gram matrix in the preconditioner. Beyond
+/// it, all classes share one that weighs each row by its total variance.
 const OWN_GRAM: usize = 16;
 
 impl SoftmaxRegression {
-    /// Of valid rows, at least one.
+    /// Builds the objective from valid rows, at least one.
     ///
-    /// Rows are sorted first: sums, and with them the fit, do not depend on their order.
+    /// Rows are sorted first, so sums, and with them the fit, do not depend on their order.
     pub(in crate::calibration) fn new(
         form: Form,
         features: &[f64],
@@ -109,7 +109,7 @@ impl SoftmaxRegression {
         }
     }
 
-    /// The features of a row.
+    /// The number of features of a row.
     fn width(&self) -> usize {
         match self.form {
             Form::Diagonal => self.classes,
@@ -121,7 +121,7 @@ impl SoftmaxRegression {
         &self.features[n * self.width()..][..self.width()]
     }
 
-    /// `U` without, and `c`.
+    /// Splits variables into `U` and `c`.
     fn split(&self, variables: &[f64]) -> (Vec<f64>, Vec<f64>) {
         match self.form {
             Form::Diagonal => {
@@ -135,13 +135,13 @@ impl SoftmaxRegression {
         }
     }
 
-    /// `W`, `[classes, classes]` or `[classes]`, and `b` of a point.
+    /// Returns `W`, `[classes, classes]` or `[classes]`, and `b` of a point.
     pub(in crate::calibration) fn weights(&self, variables: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (u, c) = self.split(variables);
         self.basis.weights(&u, &c)
     }
 
-    /// The logits of a row.
+    /// Computes the logits of a row.
     pub(in crate::calibration) fn logits(&self, variables: &[f64], x: &[f64], z: &mut [f64]) {
         match self.form {
             Form::Diagonal => {
@@ -173,7 +173,7 @@ impl SoftmaxRegression {
         }
     }
 
-    /// Takes the part that changes nothing out of a vector: the means over classes.
+    /// Removes the components without effect from a vector: the means over classes.
     fn project(&self, vector: &mut [f64]) {
         let rank = self.basis.rank();
         for (i, row) in vector.chunks_exact_mut(self.classes).enumerate() {
@@ -191,8 +191,8 @@ impl SoftmaxRegression {
         }
     }
 
-    /// The second derivatives of the penalty times a vector; the penalty is a quadratic form, so
-    /// this is its gradient too.
+    /// The Hessian of the penalty times a vector. The penalty is a quadratic form, so this is also
+    /// its gradient.
     fn penalty_times(&self, vector: &[f64]) -> Vec<f64> {
         let (classes, rank) = (self.classes, self.basis.rank());
         let (mut w, mut b) = self.weights(vector);
@@ -205,7 +205,7 @@ impl SoftmaxRegression {
         [&u[..rank * classes], c, &u[rank * classes..]].concat()
     }
 
-    /// The Hessian at a point times a vector, without the parts that change nothing.
+    /// The Hessian at a point times a vector, without the components that have no effect.
     fn hessian_times(&self, point: &Point, vector: &[f64]) -> Vec<f64> {
         let n = self.labels.len() as f64;
         let mut product =
@@ -214,7 +214,8 @@ impl SoftmaxRegression {
                 let likeliest = point.likeliest[row].0;
                 let mut change = vec![0.0; self.classes];
                 self.logits(vector, x, &mut change);
-                // From the likeliest class, whose share in the mean may be all but 1e-300 of it.
+                // Relative to the likeliest class, whose weight in the mean may be all but 1e-300
+                // of it.
                 let origin = change[likeliest];
                 change.iter_mut().for_each(|c| *c -= origin);
                 let mean: f64 = change.iter().zip(p).map(|(c, p)| c * p).sum();
@@ -231,7 +232,7 @@ impl SoftmaxRegression {
         product
     }
 
-    /// The probability of a class and of all others, each to full relative precision.
+    /// Returns the probability of a class and of all others, each to full relative precision.
     fn share(point: &Point, classes: usize, row: usize, class: usize) -> (f64, f64) {
         let p = point.probs[row * classes + class];
         let (likeliest, rest) = point.likeliest[row];
@@ -266,7 +267,7 @@ impl SoftmaxRegression {
         };
         let own = classes <= OWN_GRAM;
         let grams = if own { classes } else { 1 };
-        // Behind the Gram matrices the mean variance of each class.
+        // The Gram matrices are followed by the mean variance of each class.
         let mut sums = sums_over_rows(
             &self.features,
             width,
@@ -317,16 +318,16 @@ impl SoftmaxRegression {
         })
     }
 
-    /// Of the penalty's second derivatives, for any class, the matrix of the variables of that
-    /// class, but for the diagonal weight, which is free; and the share of each variable in
-    /// that weight.
+    /// Returns the penalty's Hessian in the variables of one class, as if the diagonal weight were
+    /// penalised too, which makes it the same for every class; and the component of each variable
+    /// in that weight.
     #[allow(clippy::type_complexity)]
     fn penalty_products(&self) -> Option<(Vec<f64>, impl Fn(usize, usize) -> f64 + Sync)> {
         if self.penalty.is_none() {
             return None;
         }
         let (rank, size) = (self.basis.rank(), self.basis.width() + 1);
-        // The row of B of a variable; none for the intercept.
+        // The row of B of a variable; `None` for the intercept.
         let at =
             move |i: usize| if i == rank { None } else { Some(if i < rank { i } else { i - 1 }) };
         let intercept = |i: usize| at(i).map_or(1.0, |row| -self.basis.offsets()[row]);
@@ -369,7 +370,7 @@ impl Objective for SoftmaxRegression {
         let mut gradient = compensated_sums(self.labels.len(), variables.len(), |row, sums| {
             let mut residual = probs[row * classes..][..classes].to_vec();
             let label = self.labels[row] as usize;
-            // Not p - 1, which has lost the digits of a p near 1.
+            // Not p - 1, which loses the digits of a p near 1.
             residual[label] = 0.0;
             residual[label] = -residual.iter().sum::<f64>();
             self.add_outer(&residual, self.row(row), sums);
@@ -411,12 +412,12 @@ impl Objective for SoftmaxRegression {
         })
     }
 
-    /// Rows are separable where a direction of free weights lowers the loss of some and raises
+    /// Rows are separable if an unpenalised direction lowers the loss of some and raises that of
     /// none.
     fn recession(&self, here: &Evaluation<Point>, step: &Step) -> Option<String> {
         (here.point.separates || self.separates(&step.direction)).then(|| {
-            "no optimum: the rows are separable, along a direction of the weights the loss of no row rises and that of \
-             some falls without end"
+            "no optimum: the rows are separable, along a direction of the weights the loss increases for no row and \
+             decreases without bound for some"
                 .into()
         })
     }

@@ -1,21 +1,21 @@
-//! The softmax of a row, for sums whose small terms matter.
+//! The softmax of a row, for sums in which small terms matter.
 
 use crate::calibration::binary::logistic::ln_1p;
 use crate::simd::exp;
 
-/// What is known of a row beside its probabilities.
+/// Properties of a row besides its probabilities.
 pub(in crate::calibration) struct Row {
     pub(in crate::calibration) loss: f64,
     /// The largest magnitude of its logits.
     pub(in crate::calibration) size: f64,
     pub(in crate::calibration) likeliest: usize,
-    /// What the likeliest class leaves for the others.
+    /// The total probability of all classes but the likeliest.
     pub(in crate::calibration) rest: f64,
-    /// How far the label's logit is ahead of the next.
+    /// The label's logit minus the largest other logit.
     pub(in crate::calibration) ahead: f64,
 }
 
-/// Puts probabilities in place of the logits of a row.
+/// Replaces the logits of a row by its probabilities.
 pub(in crate::calibration) fn row_of(z: &mut [f64], label: usize) -> Row {
     let size = z.iter().fold(0.0f64, |most, z| most.max(z.abs()));
     let likeliest = (1..z.len()).fold(0, |best, k| if z[k] > z[best] { k } else { best });
@@ -24,7 +24,8 @@ pub(in crate::calibration) fn row_of(z: &mut [f64], label: usize) -> Row {
         (0..z.len()).filter(|&k| k != likeliest).map(|k| z[k]).fold(f64::NEG_INFINITY, f64::max);
     let ahead = if label == likeliest { most - second } else { own - most };
     z.iter_mut().for_each(|z| *z = exp(*z - most));
-    // 1 is the likeliest's own: what is small beside it keeps its digits.
+    // The likeliest class contributes exactly 1; it is added last, so small terms keep their
+    // digits.
     z[likeliest] = 0.0;
     let others: f64 = z.iter().sum();
     let total = 1.0 + others;

@@ -1,4 +1,4 @@
-//! Sums over rows, and Newton steps.
+//! Sums over rows, and Newton's method.
 
 pub(in crate::calibration) mod newton;
 pub(in crate::calibration) mod rows;

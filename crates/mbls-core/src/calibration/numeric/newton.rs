@@ -1,25 +1,25 @@
-//! Minimisation of smooth convex functions by Newton steps.
+//! Minimisation of smooth convex functions by Newton's method.
 
 /// A smooth convex function.
 pub(in crate::calibration) trait Objective {
-    /// What a step needs of a point.
+    /// The state at a point that a step needs.
     type Point;
 
-    /// The function at a point.
+    /// Evaluates the function at a point.
     fn at(&self, x: &[f64]) -> Evaluation<Self::Point>;
 
-    /// The Newton step at a point, at least to `accuracy` of its decrement. Directions in which the
-    /// function does not change have no part in it.
+    /// Computes the Newton step at a point, at least to `accuracy` of its decrement. Directions in
+    /// which the function does not change have no part in it.
     fn step(&self, here: &Evaluation<Self::Point>, accuracy: f64) -> Step;
 
-    /// Why the function has no least value, where a point or a step from it shows that.
+    /// Returns why the function has no minimum, if a point or a step from it shows that.
     fn recession(&self, here: &Evaluation<Self::Point>, step: &Step) -> Option<String>;
 }
 
 /// A function at a point.
 pub(in crate::calibration) struct Evaluation<P> {
     pub(in crate::calibration) value: f64,
-    /// What rounding may have made of the value.
+    /// The size of the value's rounding error.
     pub(in crate::calibration) rounding: f64,
     pub(in crate::calibration) point: P,
 }
@@ -27,8 +27,8 @@ pub(in crate::calibration) struct Evaluation<P> {
 /// A Newton step `d = -H^-1 g`.
 pub(in crate::calibration) struct Step {
     pub(in crate::calibration) direction: Vec<f64>,
-    /// `g^T H^-1 g`: the gradient measured by the curvature. A quadratic function decreases by
-    /// half of it.
+    /// `g^T H^-1 g`: the squared norm of the gradient under the inverse Hessian. A quadratic
+    /// function decreases by half of it.
     pub(in crate::calibration) decrement: f64,
 }
 
@@ -38,20 +38,22 @@ impl Step {
     }
 }
 
-/// Newton steps before a fit is given up. Where an optimum is far, as it is for rows that are
-/// nearly separable, a step adds about 1 to the logits or half to the weights.
+/// Newton steps before a fit is given up. Far from an optimum, as for nearly separable rows, a step
+/// adds about 1 to the logits or half to the weights.
 const ITERATIONS: usize = 400;
-/// Steps in a row that change the value by no more than its rounding, after which no other will.
+/// Consecutive steps that change the value by no more than its rounding error, after which no other
+/// will.
 const STALLED: usize = 8;
-/// The share of the decrease the slope promises that a step must bring.
+/// The fraction of the decrease predicted by the slope that a step must achieve.
 const ARMIJO: f64 = 1e-4;
-/// The most accurate of steps.
+/// The highest accuracy of steps.
 const ACCURACY: f64 = 1e-6;
 
-/// The point of least value: Newton steps, shortened until the value falls, until all that a step
-/// promises is less than the rounding of the value; then twice more, without looking at the value.
+/// Minimises the objective by Newton steps. Each step is shortened until the value decreases. Once
+/// the predicted decrease is below the rounding error of the value, two more steps follow that
+/// ignore the value.
 ///
-/// The error is what is known of the reason.
+/// The error states what is known of the reason.
 pub(in crate::calibration) fn minimise<O: Objective>(
     objective: &O,
     start: Vec<f64>,
@@ -83,13 +85,13 @@ pub(in crate::calibration) fn minimise<O: Objective>(
             break;
         }
     }
-    // Rounding is known to its order of magnitude, no better.
+    // The rounding error is known only to its order of magnitude.
     if left <= 100.0 * here.rounding {
         return Ok(x);
     }
     Err(format!(
-        "not converged: the objective is {:.6e}, the next step promises to lower it by {left:.1e}, more than its \
-         rounding of {:.1e}",
+        "not converged: the objective is {:.6e}, the next step is predicted to lower it by {left:.1e}, more than its \
+         rounding error of {:.1e}",
         here.value, here.rounding
     ))
 }
@@ -98,8 +100,8 @@ fn moved(x: &[f64], share: f64, step: &Step) -> Vec<f64> {
     x.iter().zip(&step.direction).map(|(x, d)| x + share * d).collect()
 }
 
-/// Two steps beyond the optimum of the value, where the parameters are known to half of their
-/// digits only; none where the first promises no less after than before.
+/// Takes two steps beyond the optimum of the value, which determines only half of the parameters'
+/// digits. Returns `x` if the first step does not reduce the predicted decrease.
 fn polish<O: Objective>(objective: &O, x: Vec<f64>, step: &Step) -> Vec<f64> {
     let next = moved(&x, 1.0, step);
     let after = objective.step(&objective.at(&next), ACCURACY);
@@ -110,7 +112,7 @@ fn polish<O: Objective>(objective: &O, x: Vec<f64>, step: &Step) -> Vec<f64> {
     }
 }
 
-/// The longest of the steps 1, 1/2, 1/4, ... that lowers the value.
+/// Returns the longest of the steps 1, 1/2, 1/4, ... that lowers the value.
 fn search<O: Objective>(
     objective: &O,
     x: &[f64],

@@ -7,8 +7,8 @@ pub(in crate::calibration) const CHUNK: usize = 1024;
 /// Chunks whose sums are in memory at once.
 const GROUP: usize = 16;
 
-/// The sums over rows of what `add` adds to `len` numbers for each row, given by index and features
-/// `[rows, width]`.
+/// Returns the sums over rows of what `add` adds to `len` numbers for each row, given by index and
+/// features `[rows, width]`.
 ///
 /// Sums are taken per chunk of rows, then over the chunks in order.
 pub(in crate::calibration) fn sums_over_rows(

@@ -1,11 +1,10 @@
-//! Sums in twice the precision of f64, so that what a step changes is not lost in what rounding
-//! does.
+//! Sums in twice the precision of f64, so that rounding does not hide the effect of a step.
 
 use crate::parallel::map;
 
 use crate::calibration::numeric::rows::CHUNK;
 
-/// A sum, with what rounding took from it beside it (Knuth's exact sum of two numbers).
+/// A sum with its rounding error, by Knuth's exact sum of two numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::calibration) struct Sum {
     high: f64,
@@ -31,20 +30,21 @@ impl Sum {
     }
 }
 
-/// The sum of some numbers.
+/// Returns the sum of some numbers.
 pub(in crate::calibration) fn sum(values: impl Iterator<Item = f64>) -> f64 {
     let mut sum = Sum::default();
     values.for_each(|value| sum.add(value));
     sum.value()
 }
 
-/// Rows whose terms are added up before they are added exactly: as many roundings at most.
+/// Rows whose terms are added in plain f64 before they are added exactly, which bounds the
+/// roundings.
 const ROWS: usize = 16;
 
-/// The sums over rows of what `add` adds to `len` numbers for each row, of a slice per row.
+/// Returns the sums over rows of what `add` adds to `len` numbers for each row, given by index.
 ///
-/// Sums are taken per chunk of rows, then over the chunks in order: the number of threads changes
-/// no bit.
+/// Sums are taken per chunk of rows, then over the chunks in order, so they do not depend on the
+/// number of threads.
 pub(in crate::calibration) fn compensated_sums(
     rows: usize,
     len: usize,
@@ -62,7 +62,7 @@ pub(in crate::calibration) fn compensated_sums(
         }
         sums
     };
-    // As many chunks in memory at once as a machine has threads, about.
+    // About as many chunks in memory at once as a machine has threads.
     const GROUP: usize = 16;
     let chunks: Vec<usize> = (0..rows.div_ceil(CHUNK)).collect();
     let mut total = vec![Sum::default(); len];

@@ -1,7 +1,7 @@
 use serde::Serialize;
 use std::fmt;
 
-/// What is left of the test rows where the less confident ones are withheld.
+/// The effect on test rows of withholding the less confident answers.
 ///
 /// # References
 ///
@@ -12,36 +12,36 @@ pub struct Abstention {
     pub threshold: f64,
     /// Number of test rows.
     pub n: u64,
-    /// Number of those that are answered.
+    /// Number of answered rows.
     pub answered: u64,
-    /// Number of answers that are wrong.
+    /// Number of wrong answers.
     pub wrong: u64,
-    /// The edge of the bins that test rows were counted in, which is the threshold to within the
-    /// rounding of f32.
+    /// The edge of the bins that test rows were counted in: the threshold up to the rounding of
+    /// f32.
     #[serde(skip)]
     pub(super) edge: f64,
 }
 
 impl Abstention {
-    /// Returns the share of the rows that is answered; `None` for no rows.
+    /// Returns the fraction of rows that are answered; `None` if there are no rows.
     pub fn coverage(&self) -> Option<f64> {
         (self.n > 0).then(|| self.answered as f64 / self.n as f64)
     }
 
-    /// Returns the share of the answers that is wrong; `None` for no answers.
+    /// Returns the fraction of answers that are wrong; `None` if there are no answers.
     pub fn risk(&self) -> Option<f64> {
         (self.answered > 0).then(|| self.wrong as f64 / self.answered as f64)
     }
 
-    /// Whether an answer of that confidence is withheld: as those of the test rows were counted, to
-    /// the bit.
+    /// Whether an answer of that confidence is withheld, by exactly the comparison that counted the
+    /// test rows.
     pub fn withholds(&self, confidence: f64) -> bool {
         confidence <= self.edge
     }
 }
 
-/// In words: `of 260 test samples 89.2 % are answered with a confidence above 0.9, and 1.3 % of
-/// these answers are wrong`.
+/// Formats a sentence: `of 260 test samples 89.2 % are answered with a confidence above 0.9, and
+/// 1.3 % of these answers are wrong`.
 impl fmt::Display for Abstention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(coverage) = self.coverage() else {

@@ -3,11 +3,11 @@ use crate::metric::{Metric, Predictions, Reliability, ReliabilityBin, Reliabilit
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The number of bins that thresholds are looked up in: the probabilities of 0 to 1 in thousandths.
+/// The number of bins that thresholds are looked up in: probabilities from 0 to 1 in thousandths.
 pub(super) const THRESHOLDS: usize = 1000;
 
-/// What test rows say of a calibrator's confidences: how often such answers were right, and what is
-/// left where the less confident ones are withheld.
+/// The reliability of a calibrator's confidences on test rows: how often answers of a confidence
+/// are correct, and the effect of withholding the less confident ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct Assessment {
@@ -24,11 +24,11 @@ struct Saved {
 }
 
 impl Assessment {
-    /// No rows yet; confidences are compared in so many bins.
+    /// Creates an assessment without rows. `bins` is the number of bins of the reliability diagram.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no bins and for more than 65536.
+    /// [`Error::Setting`] for 0 bins and for more than 65536.
     pub fn new(bins: usize) -> Result<Self> {
         Ok(Self {
             reliability: ReliabilityBins::new(bins)?,
@@ -40,7 +40,7 @@ impl Assessment {
     ///
     /// # Errors
     ///
-    /// Where the counts overflow; nothing has changed then.
+    /// An error if the counts overflow; the assessment is then unchanged.
     pub fn update(&mut self, predictions: &Predictions) -> Result<()> {
         self.reliability.check_update(predictions)?;
         self.thousandths.update(predictions)?;
@@ -52,13 +52,13 @@ impl Assessment {
         self.reliability.n()
     }
 
-    /// Returns the reliability diagram; `None` for no rows.
+    /// Returns the reliability diagram; `None` if there are no rows.
     pub fn reliability(&self) -> Option<Reliability> {
         self.reliability.value()
     }
 
-    /// Returns the test rows whose confidence lies in the same bin: how many they are, and which
-    /// share of them is right. `None` where there are no test rows at all.
+    /// Returns the test rows whose confidence is in the same bin: their number, and the fraction
+    /// that is correct. `None` if there are no test rows at all.
     pub fn bin(&self, confidence: f64) -> Option<ReliabilityBin> {
         let mut bins = self.reliability.value()?.bins;
         // Bins are open below and closed above, and the last ends at 1.
@@ -66,14 +66,13 @@ impl Assessment {
         Some(bins.swap_remove(place))
     }
 
-    /// Returns what is left of the test rows where those of a confidence up to `threshold` are
-    /// withheld.
+    /// Returns the effect of withholding the test rows whose confidence is at most `threshold`.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a threshold that is not a number of thousandths from 0 to 0.999.
+    /// [`Error::Setting`] for a threshold that is not a multiple of 0.001 from 0 to 0.999.
     pub fn abstain_below(&self, threshold: f64) -> Result<Abstention> {
-        let expected = "a number from 0 to 0.999 of at most three decimals";
+        let expected = "a number from 0 to 0.999 with at most three decimals";
         let thousandth = (threshold * THRESHOLDS as f64).round();
         let near = (threshold * THRESHOLDS as f64 - thousandth).abs() < 1e-6;
         if !(near && (0.0..THRESHOLDS as f64).contains(&thousandth)) {

@@ -7,15 +7,15 @@ use crate::metric::UnlabelledRows;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The rows that calibrators are compared on, and at most one more of each class.
+/// The largest number of rows that calibrators are compared on, plus at most one of each class.
 const MOST_ROWS: usize = 1 << 14;
 
-/// What calibrates a trained network, and what held-out rows say of its answers.
+/// The calibrators of a trained network, and their reliability on held-out rows.
 ///
 /// Fitted to the logits of validation rows: a temperature, the best of the
 /// [usual](CalibratorChoice::usual) calibrators, and the thresholds of out-of-distribution
-/// detection. Test rows then say how often answers of a confidence are right. It is saved
-/// with the network; [`classify`](Self::classify) turns new logits into answers.
+/// detection. Test rows then show how often answers of a confidence are correct. The record is
+/// saved with the network; [`classify`](Self::classify) turns new logits into answers.
 ///
 /// ```
 /// use mbls_core::calibration::{CalibrationRecord, CalibratorRole};
@@ -28,7 +28,7 @@ const MOST_ROWS: usize = 1 << 14;
 ///
 /// let answer = record.classify(&[3.0, 0.0], CalibratorRole::Temperature)?.remove(0);
 /// assert_eq!((answer.name.as_str(), answer.bin.count), ("cat", 40));
-/// assert!((answer.confidence - 0.9).abs() < 1e-6, "nine in ten were right");
+/// assert!((answer.confidence - 0.9).abs() < 1e-6, "nine in ten were correct");
 /// assert_eq!(record.assessment(CalibratorRole::Temperature).abstain_below(0.95)?.answered, 0);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
@@ -39,20 +39,20 @@ pub struct CalibrationRecord {
     temperature: TemperatureScaling,
     choice: CalibratorChoice,
     best: FittedCalibrator,
-    /// Of the temperature, and of the best calibrator.
+    /// For the temperature, and for the best calibrator.
     assessments: [Assessment; 2],
     ood: Vec<OodThreshold>,
 }
 
-/// Which of a record's two calibrators.
+/// One of a record's two calibrators.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CalibratorRole {
-    /// Temperature scaling, which never changes the class.
+    /// Temperature scaling, which never changes the predicted class.
     #[default]
     Temperature,
-    /// The calibrator of least cross-validated log-likelihood on the validation rows; it may change
-    /// the class.
+    /// The calibrator with the lowest cross-validated negative log-likelihood on the validation
+    /// rows; it may change the predicted class.
     Best,
 }
 
@@ -69,11 +69,11 @@ struct Saved {
 }
 
 impl CalibrationRecord {
-    /// Fits calibrators and thresholds to the logits of validation rows; confidences will be
-    /// compared in so many bins.
+    /// Fits calibrators and thresholds to the logits of validation rows. `bins` is the number of
+    /// bins of the reliability diagrams.
     ///
-    /// The best calibrator is chosen by cross-validation and fitted on about 2^14 rows, the same
-    /// share of every class; the temperature and the thresholds are fitted on all.
+    /// The best calibrator is chosen by cross-validation and fitted on about 2^14 rows, with the
+    /// same fraction of every class; the temperature and the thresholds are fitted on all rows.
     ///
     /// # Shapes
     ///
@@ -82,12 +82,12 @@ impl CalibrationRecord {
     ///
     /// # Errors
     ///
-    /// Those of [`TemperatureScaling::fit_logits`]; [`Error::Setting`] for a number of bins that is
-    /// not 1 to 65536.
+    /// Returns the errors of [`TemperatureScaling::fit_logits`]; [`Error::Setting`] for a number of
+    /// bins outside of 1 to 65536.
     pub fn fit(classes: Vec<String>, logits: &[f32], labels: &[u32], bins: usize) -> Result<Self> {
         let count = classes.len();
         let temperature = TemperatureScaling::fit_logits(logits, count, labels)?;
-        // One fold of as many as it takes.
+        // The first fold of as many as bring its size below the limit.
         let folds = folds_of(labels, labels.len().div_ceil(MOST_ROWS).max(1));
         let rows: Vec<usize> = (0..labels.len()).filter(|&row| folds[row] == 0).collect();
         let scores = Scores::from_logits(logits, count)?.select(&rows);
@@ -95,7 +95,7 @@ impl CalibrationRecord {
         let mut choice =
             CalibratorChoice::cross_validate(&scores, &chosen, &CalibratorChoice::usual(count))?;
         let best = match choice.fit_best(&scores, &chosen)? {
-            // Fitted to the numbers as they are; the record has one temperature.
+            // The record has one temperature, which is fitted to all rows in their own precision.
             FittedCalibrator::Temperature(_) => FittedCalibrator::Temperature(temperature),
             other => other,
         };
@@ -106,8 +106,8 @@ impl CalibrationRecord {
         Ok(Self { classes, temperature, choice, best, assessments, ood })
     }
 
-    /// Takes a temperature that is known, and what test rows say of its confidences. It is the best
-    /// calibrator too, and there are no thresholds of out-of-distribution detection.
+    /// Creates a record from a known temperature and its assessment on test rows. The temperature
+    /// is also the best calibrator, and there are no thresholds of out-of-distribution detection.
     ///
     /// # Errors
     ///
@@ -131,22 +131,22 @@ impl CalibrationRecord {
         })
     }
 
-    /// Replaces the thresholds of out-of-distribution detection, such as by those of whole images
-    /// where rows are pixels.
+    /// Replaces the thresholds of out-of-distribution detection, for example by those of whole
+    /// images if rows are pixels.
     #[must_use]
     pub fn with_ood(self, ood: Vec<OodThreshold>) -> Self {
         Self { ood, ..self }
     }
 
-    /// Counts the answers of both calibrators to test rows.
+    /// Counts the answers of both calibrators on test rows.
     ///
     /// # Shapes
     ///
-    /// As [`fit`](Self::fit).
+    /// Same as [`fit`](Self::fit).
     ///
     /// # Errors
     ///
-    /// Those of [`TemperatureScaling::apply`].
+    /// Returns the errors of [`TemperatureScaling::apply`].
     pub fn assess(&mut self, logits: &[f32], labels: &[u32]) -> Result<()> {
         let count = self.classes.len();
         let scaled = self.temperature.apply(logits, count, labels)?;
@@ -174,7 +174,7 @@ impl CalibrationRecord {
         &self.temperature
     }
 
-    /// Returns how the best calibrator was chosen.
+    /// Returns the comparison by which the best calibrator was chosen.
     pub fn choice(&self) -> &CalibratorChoice {
         &self.choice
     }
@@ -184,7 +184,7 @@ impl CalibrationRecord {
         &self.best
     }
 
-    /// Returns what test rows say of a calibrator's confidences.
+    /// Returns the assessment of a calibrator on test rows.
     pub fn assessment(&self, role: CalibratorRole) -> &Assessment {
         let [temperature, best] = &self.assessments;
         match role {
@@ -206,11 +206,11 @@ impl CalibrationRecord {
     ///
     /// # Errors
     ///
-    /// Those of [`UnlabelledRows::from_logits`].
+    /// Returns the errors of [`UnlabelledRows::from_logits`].
     pub fn rows<'a>(&self, logits: &'a [f32], role: CalibratorRole) -> Result<UnlabelledRows<'a>> {
         let count = self.classes.len();
         match (role, &self.best) {
-            // Computed as the probabilities that the test rows were counted by.
+            // Computed in the same way as the probabilities of the test rows.
             (CalibratorRole::Temperature, _)
             | (CalibratorRole::Best, FittedCalibrator::Temperature(_)) => {
                 self.temperature.apply_unlabelled(logits, count)
@@ -222,15 +222,15 @@ impl CalibrationRecord {
         }
     }
 
-    /// Classifies rows, in their order.
+    /// Classifies rows, in order.
     ///
     /// # Shapes
     ///
-    /// As [`rows`](Self::rows).
+    /// Same as [`rows`](Self::rows).
     ///
     /// # Errors
     ///
-    /// Those of [`rows`](Self::rows); [`Error::NoRows`] before any test row was
+    /// Returns the errors of [`rows`](Self::rows); [`Error::NoRows`] if no test row has been
     /// [assessed](Self::assess).
     pub fn classify(&self, logits: &[f32], role: CalibratorRole) -> Result<Vec<Classification>> {
         let (rows, assessment) = (self.rows(logits, role)?, self.assessment(role));

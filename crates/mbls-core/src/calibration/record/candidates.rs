@@ -6,16 +6,17 @@ use crate::{Error, Result, number};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Calibrators compared by cross-validation, and the best of them.
+/// Calibrators compared by cross-validation, with the best of them.
 ///
-/// The rows of each class go to the five folds in turn, so that every fold has its share of every
-/// class, whatever their order. Each candidate is fitted to four folds and measured on the fifth,
-/// so that one with many parameters gains nothing by learning the rows by heart.
+/// The rows of each class are assigned to the five folds round-robin, so every fold has the same
+/// fraction of every class, whatever the order of the rows. Each candidate is fitted to four folds
+/// and evaluated on the fifth, so a candidate with many parameters gains nothing by memorising
+/// rows.
 ///
 /// ```
 /// use mbls_core::calibration::{CalibratorChoice, CalibratorSpec, Scores};
 ///
-/// // Overconfident by the same factor everywhere: one temperature is all that it takes.
+/// // Overconfident by the same factor everywhere: one temperature suffices.
 /// let logits: Vec<f64> = (0..60).flat_map(|i| [4.0, if i % 7 == 0 { 3.0 } else { 0.0 }]).collect();
 /// let labels: Vec<u32> = (0..60).map(|i| u32::from(i % 4 == 0)).collect();
 /// let scores = Scores::from_logits(&logits, 2)?;
@@ -36,11 +37,11 @@ pub struct CalibratorChoice {
 pub struct Candidate {
     /// The calibrator and its settings.
     pub spec: CalibratorSpec,
-    /// Its mean negative log-likelihood over the rows that it was not fitted to, in nats; `None`
-    /// where a fold has no fit.
+    /// The mean negative log-likelihood on held-out rows, in nats; `None` if a fold could not be
+    /// fitted.
     #[serde(with = "number::option", default, skip_serializing_if = "Option::is_none")]
     pub nll: Option<f64>,
-    /// Why there is none.
+    /// Why `nll` is `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -48,8 +49,8 @@ pub struct Candidate {
 impl CalibratorChoice {
     /// The number of folds.
     pub const FOLDS: usize = 5;
-    /// The most classes for which Dirichlet calibration, whose parameters grow with their square,
-    /// is among the [usual](Self::usual) candidates.
+    /// The largest number of classes for which Dirichlet calibration, whose parameters grow with
+    /// its square, is among the [usual](Self::usual) candidates.
     pub const MOST_DIRICHLET_CLASSES: usize = 20;
 
     /// Returns the usual candidates: temperature scaling, vector scaling, beta calibration of each
@@ -70,9 +71,10 @@ impl CalibratorChoice {
         usual
     }
 
-    /// Compares calibrators; those that cannot be fitted to every fold say why and are not chosen.
+    /// Compares calibrators. Those that cannot be fitted to every fold record the reason and are
+    /// not chosen.
     ///
-    /// With fewer rows than folds nothing is compared.
+    /// With fewer rows than folds, nothing is compared.
     ///
     /// # Shapes
     ///
@@ -80,9 +82,8 @@ impl CalibratorChoice {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where the first of `specs` is not temperature scaling, on which the
-    /// others have to improve; [`Error::Shape`], [`Error::Label`] where scores and labels do
-    /// not fit.
+    /// [`Error::Setting`] if the first of `specs` is not temperature scaling, the baseline for the
+    /// others; [`Error::Shape`] and [`Error::Label`] if scores and labels do not match.
     pub fn cross_validate(
         scores: &Scores,
         labels: &[u32],
@@ -106,7 +107,7 @@ impl CalibratorChoice {
         Self::try_from(specs.iter().map(compared).collect::<Vec<_>>())
     }
 
-    /// Temperature scaling, compared with nothing.
+    /// Temperature scaling without a comparison.
     pub(super) fn of_temperature() -> Self {
         let problem = Some("the temperature was given".to_owned());
         Self {
@@ -114,13 +115,13 @@ impl CalibratorChoice {
         }
     }
 
-    /// Fits the best candidate to all rows. One that cannot be is noted so, and the next best takes
-    /// its place.
+    /// Fits the best candidate to all rows. If that fails, the reason is recorded and the next best
+    /// candidate is tried.
     ///
     /// # Errors
     ///
-    /// Those of [`TemperatureScaling::fit`](crate::calibration::Fit::fit), where none can be
-    /// fitted.
+    /// Returns the errors of [`TemperatureScaling::fit`](crate::calibration::Fit::fit), if no
+    /// candidate can be fitted.
     pub(super) fn fit_best(&mut self, scores: &Scores, labels: &[u32]) -> Result<FittedCalibrator> {
         loop {
             let place = self.best_place();
@@ -134,13 +135,13 @@ impl CalibratorChoice {
         }
     }
 
-    /// Returns the candidates as they were given.
+    /// Returns the candidates in the given order.
     pub fn candidates(&self) -> &[Candidate] {
         &self.candidates
     }
 
-    /// Returns the candidate of least likelihood loss: the first of equals, temperature scaling
-    /// where nothing was compared.
+    /// Returns the candidate with the lowest negative log-likelihood: the first one on ties,
+    /// temperature scaling if nothing was compared.
     pub fn best(&self) -> &Candidate {
         &self.candidates[self.best_place()]
     }
@@ -152,7 +153,8 @@ impl CalibratorChoice {
     }
 }
 
-/// The mean over all rows, each predicted by the calibrator that was fitted without its fold.
+/// The mean negative log-likelihood over all rows, each predicted by the calibrator fitted without
+/// its fold.
 fn nll(spec: CalibratorSpec, scores: &Scores, labels: &[u32], folds: usize) -> Result<f64> {
     let mut metric = NegativeLogLikelihood::new();
     let fold_of = folds_of(labels, folds);
@@ -166,7 +168,8 @@ fn nll(spec: CalibratorSpec, scores: &Scores, labels: &[u32], folds: usize) -> R
     metric.value().ok_or(Error::NoRows { what: "cross-validation" })
 }
 
-/// The fold of each row: those of a class in turn, so that each fold has its share of every class.
+/// Returns the fold of each row. Rows of a class are assigned round-robin, so each fold has the
+/// same fraction of every class.
 pub(super) fn folds_of(labels: &[u32], folds: usize) -> Vec<usize> {
     let mut next = BTreeMap::<u32, usize>::new();
     let turn = |label: &u32| {

@@ -2,39 +2,39 @@ use super::OodDetector;
 use crate::metric::ReliabilityBin;
 use serde::Serialize;
 
-/// The class of a sample, and how far to trust it.
+/// The predicted class of a sample, with its confidence.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Classification {
     /// The most probable class, from 0.
     pub class: usize,
-    /// Its name.
+    /// The name of the class.
     pub name: String,
     /// The calibrated probability of the class.
     pub confidence: f64,
     /// The calibrated probabilities of all classes.
     pub probabilities: Vec<f64>,
-    /// What the network gave: its logits.
+    /// The network's logits.
     pub logits: Vec<f32>,
-    /// The test samples whose confidence lies in the same bin: how many they are, and which share
-    /// of them is right.
+    /// The test samples whose confidence is in the same bin: their number, and the fraction that is
+    /// correct.
     pub bin: ReliabilityBin,
-    /// What each detector of out-of-distribution samples says.
+    /// The verdict of each detector of out-of-distribution samples.
     pub ood: Vec<OodVerdict>,
 }
 
 impl Classification {
-    /// Returns what a detector says; `None` where it was not fitted.
+    /// Returns the verdict of a detector; `None` if it was not fitted.
     pub fn ood(&self, detector: OodDetector) -> Option<OodVerdict> {
         self.ood.iter().copied().find(|verdict| verdict.detector == detector)
     }
 }
 
-/// Whether a sample is like those of training, by one score.
+/// Whether a sample is out-of-distribution, according to one score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct OodVerdict {
-    /// What is scored.
+    /// The detector that computed the score.
     pub detector: OodDetector,
-    /// The score, larger for samples like those of training.
+    /// The score, larger for in-distribution samples.
     pub score: f64,
     /// The score that 95 % of the validation samples reach.
     pub threshold: f64,

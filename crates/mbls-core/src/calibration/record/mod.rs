@@ -1,4 +1,4 @@
-//! What turns the logits of a trained network into answers that can be relied on.
+//! Calibrated answers from the logits of a trained network.
 
 mod abstention;
 mod assessment;

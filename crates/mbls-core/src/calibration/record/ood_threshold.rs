@@ -2,7 +2,7 @@ use crate::metric::{LogitRows, OodScore, UnlabelledRows, energy_scores};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A score of a network's logits that is larger for rows like those of training.
+/// A score of a network's logits that is larger for in-distribution rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -16,10 +16,10 @@ pub enum OodDetector {
 }
 
 impl OodDetector {
-    /// All of them.
+    /// All detectors.
     pub const ALL: [Self; 3] = [Self::Energy, Self::Entropy, Self::Confidence];
 
-    /// Computes the score of each row, of the logits as they are: calibration changes none.
+    /// Computes the score of each row from the uncalibrated logits.
     ///
     /// # Shapes
     ///
@@ -27,7 +27,7 @@ impl OodDetector {
     ///
     /// # Errors
     ///
-    /// Those of [`UnlabelledRows::from_logits`].
+    /// Returns the errors of [`UnlabelledRows::from_logits`].
     pub fn scores(self, logits: &[f32], classes: usize) -> Result<Vec<f64>> {
         let rows = UnlabelledRows::from_logits(logits, classes)?;
         Ok(match self {
@@ -38,7 +38,7 @@ impl OodDetector {
     }
 }
 
-/// The score below which a row is taken to be out-of-distribution: the one that a given share of
+/// The score below which a row counts as out-of-distribution: the one that a fixed fraction of
 /// validation rows reaches.
 ///
 /// ```
@@ -64,7 +64,7 @@ struct Saved {
 }
 
 impl OodThreshold {
-    /// The share of validation rows that is accepted.
+    /// The fraction of validation rows that are accepted.
     pub const ACCEPTED: f64 = 0.95;
 
     /// Finds the largest threshold that accepts at least 95 % of the scores of validation rows.
@@ -84,17 +84,17 @@ impl OodThreshold {
         Ok(Self { detector, threshold })
     }
 
-    /// Returns what is scored.
+    /// Returns the detector.
     pub fn detector(&self) -> OodDetector {
         self.detector
     }
 
-    /// Returns the least score that is accepted.
+    /// Returns the smallest accepted score.
     pub fn threshold(&self) -> f64 {
         self.threshold
     }
 
-    /// Whether a row of that score is taken to be like those of training.
+    /// Whether a row with that score counts as in-distribution.
     pub fn accepts(&self, score: f64) -> bool {
         score >= self.threshold
     }

@@ -15,13 +15,13 @@ use optimum::optimum;
 use rows::Rows;
 use serde::{Deserialize, Serialize};
 
-/// Temperature scaling: `p = softmax(l / T)` with one `T > 0` for all logits; it never changes a
-/// prediction.
+/// Temperature scaling: `p = softmax(l / T)` with one `T > 0` for all logits. It never changes the
+/// predicted class.
 ///
 /// ```
 /// use mbls_core::calibration::TemperatureScaling;
 ///
-/// // Margins of 4 that are right in three of four rows: softmax is calibrated where 4 / T = ln 3.
+/// // Margins of 4, correct in three of four rows: softmax is calibrated where 4 / T = ln 3.
 /// let logits = [4.0, 0.0, 4.0, 0.0, 4.0, 0.0, 4.0, 0.0];
 /// let labels = [0, 0, 0, 1];
 /// let scaling = TemperatureScaling::fit_logits(&logits, 2, &labels)?;
@@ -51,51 +51,54 @@ struct Saved {
     masked_labels: u64,
 }
 
-/// What a grid of temperatures is searched for.
+/// The objective of a grid search over temperatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum GridObjective {
-    /// The least negative log-likelihood.
+    /// Negative log-likelihood.
     Nll,
-    /// The least expected calibration error, in 15 bins.
+    /// Expected calibration error with 15 bins.
     Ece,
 }
 
-/// The number of temperatures of the published grid.
+/// The number of temperatures in the published grid.
 const GRID_STEPS: u32 = 100;
 
 impl TemperatureScaling {
-    /// How far [`fit_logits`](Self::fit_logits) goes beyond the ranges of the rows, a range being
-    /// the distance of a row's largest logit from its smallest: from the smallest range divided
-    /// by this number to the largest times it.
+    /// The factor by which [`fit_logits`](Self::fit_logits) searches beyond the ranges of the rows.
+    /// A row's range is the distance of its largest logit from its smallest. The search covers
+    /// temperatures from the smallest range divided by this number to the largest range times it.
     ///
-    /// For rows that are all predicted right the optimum is 0, which would make every later error
-    /// infinitely unlikely; for rows predicted worse than at random it is infinite. Logits of
-    /// any scale have bounds of that scale.
+    /// If all rows are predicted correctly, the optimum is 0, which would make every later error
+    /// infinitely unlikely; if rows are predicted worse than at random, it is infinite. The bounds
+    /// scale with the logits.
     pub const RANGE: f64 = 1e4;
     /// The number of bins of [`GridObjective::Ece`].
     pub const GRID_BINS: usize = 15;
 
-    /// Scales by a given temperature.
+    /// Creates a scaling with a given temperature.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where it is not finite and greater than 0.
+    /// [`Error::Setting`] if it is not finite or not greater than 0.
     pub fn new(temperature: f64) -> Result<Self> {
         Ok(Self { temperature: check_temperature(temperature)?, bound: None, masked_labels: 0 })
     }
 
-    /// Fits the temperature of least negative log-likelihood, or the end of the
-    /// [range](Self::RANGE) where that lies beyond, which [`bound`](Self::bound) tells.
+    /// Fits the temperature by minimising the negative log-likelihood. If the optimum is outside of
+    /// the [range](Self::RANGE), returns the end of the range and reports it in
+    /// [`bound`](Self::bound).
     ///
-    /// With `b = 1 / T` the likelihood is convex, and the root of its derivative `mean_n E_b[l_n] -
-    /// l_n[y_n]` is found by Newton steps in `log b`, bracketed and bisected where they do not
-    /// converge: to 1e-13 relative, or as far as f64 tells. The likelihood of the rows it is
-    /// fitted to is never worse than at `T = 1`, but at a bound. 1 where the temperature does
-    /// not matter. Sums over rows are in fixed point, so the order of the rows does not change a
-    /// bit of it. A class masked by a logit of minus infinity has the probability 0 at every
-    /// temperature; rows whose label it is are left out and [counted](Self::masked_labels).
+    /// With `b = 1 / T` the negative log-likelihood is convex. The root of its derivative
+    /// `mean_n E_b[l_n] - l_n[y_n]` is found by Newton steps in `log b`, with a bracket that is
+    /// bisected where they do not converge: to 1e-13 relative, or as far as f64 resolves. Except at
+    /// a bound, the likelihood of the fitted rows is never worse than at `T = 1`. The temperature
+    /// is 1 if it has no effect. Sums over rows are in fixed point, so the result does not depend
+    /// on the order of the rows.
+    ///
+    /// A class masked by a logit of minus infinity has probability 0 at every temperature. Rows
+    /// with such a label are left out and [counted](Self::masked_labels).
     ///
     /// # Shapes
     ///
@@ -103,8 +106,8 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRows`], those of [`Predictions::from_logits`], and [`Error::Fit`] where the label
-    /// of every row is masked.
+    /// [`Error::NoRows`], those of [`Predictions::from_logits`], and [`Error::Fit`] if the label of
+    /// every row is masked.
     pub fn fit_logits<T: ScoreType>(
         logits: &[T],
         classes: usize,
@@ -118,21 +121,21 @@ impl TemperatureScaling {
         )?)
     }
 
-    /// Fits the temperature of dense predictions, one row per pixel, leaving out the pixels
-    /// labelled `ignore`.
+    /// Fits the temperature of dense predictions, one row per pixel, without the pixels labelled
+    /// `ignore`.
     ///
-    /// The logits stay as they lie; beside them a pass needs 1024 rows per thread.
+    /// The logits are not copied; a pass needs additional memory for 1024 rows per thread.
     ///
     /// # Shapes
     ///
-    /// `logits` `[images, classes, height, width]` in row-major order, as `shape` says, `labels`
-    /// `[images, height, width]` of any integer type.
+    /// `logits` `[images, classes, height, width]` in row-major order, as given by `shape`,
+    /// `labels` `[images, height, width]` of any integer type.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths do not fit, [`Error::NoRows`] where all pixels are
-    /// ignored, and for the pixels that are not, numbered through all images, [`Error::Label`]
-    /// and [`Error::Value`].
+    /// [`Error::Shape`] if the lengths do not match, [`Error::NoRows`] if all pixels are ignored,
+    /// and [`Error::Label`] and [`Error::Value`] for pixels that are not ignored, numbered through
+    /// all images.
     pub fn fit_pixels<T: ScoreType>(
         logits: &[T],
         shape: [usize; 4],
@@ -152,21 +155,21 @@ impl TemperatureScaling {
     fn fit_rows<T: ScoreType>(rows: &Rows<T>) -> Result<Self> {
         rows.check_likelihood()?;
         let (temperature, bound) = optimum(rows)?;
-        // Where both differ by rounding alone, the comparison decides for the one that is not
-        // worse.
+        // If both differ only by rounding, the comparison chooses the one that is not worse.
         let unscaled = bound.is_none() && rows.nll(temperature)? > rows.nll(1.0)?;
         let temperature = if unscaled { 1.0 } else { temperature };
         Ok(Self { temperature, bound, masked_labels: rows.masked_labels() })
     }
 
-    /// Takes the best of the published grid of temperatures.
+    /// Returns the best temperature of the published grid.
     ///
-    /// Starts at 0.1 and adds 0.1 a hundred times, accumulating its rounding; the first minimum
-    /// wins. At the first and the last of the grid [`bound`](Self::bound) says so.
+    /// The grid has a hundred temperatures, starting at 0.1 and adding 0.1, with the accumulated
+    /// rounding of that sum. The first minimum is chosen. At the first and the last temperature
+    /// [`bound`](Self::bound) is set.
     ///
     /// # Errors
     ///
-    /// As [`fit_logits`](Self::fit_logits).
+    /// Same as [`fit_logits`](Self::fit_logits).
     ///
     /// # References
     ///
@@ -202,24 +205,23 @@ impl TemperatureScaling {
         Ok(Self { temperature: best.0, bound, masked_labels: rows.masked_labels() })
     }
 
-    /// Returns the temperature, by which logits are divided: above 1 where the model is
-    /// overconfident.
+    /// Returns the temperature, by which logits are divided: above 1 for an overconfident model.
     pub fn temperature(&self) -> f64 {
         self.temperature
     }
 
-    /// The end of the range of temperatures at which the fit stopped; `None` where it found an
-    /// optimum.
+    /// Returns the end of the range of temperatures at which the fit stopped, or `None` if it found
+    /// an optimum.
     pub fn bound(&self) -> Option<TemperatureBound> {
         self.bound
     }
 
-    /// The number of rows that it was not fitted to since their label is a masked class.
+    /// The number of rows left out of the fit because their label is a masked class.
     pub fn masked_labels(&self) -> u64 {
         self.masked_labels
     }
 
-    /// Scores rows by their scaled logits.
+    /// Computes predictions from scaled logits.
     ///
     /// # Shapes
     ///
@@ -227,7 +229,7 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// Those of [`Predictions::from_logits`].
+    /// Returns the errors of [`Predictions::from_logits`].
     pub fn apply<'a, T: ScoreType>(
         &self,
         logits: &'a [T],
@@ -237,7 +239,7 @@ impl TemperatureScaling {
         Predictions::from_logits_at(logits, classes, labels, self.temperature)
     }
 
-    /// Scores rows without labels by their scaled logits.
+    /// Computes predictions without labels from scaled logits.
     ///
     /// # Shapes
     ///
@@ -245,7 +247,7 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// Those of [`UnlabelledRows::from_logits`].
+    /// Returns the errors of [`UnlabelledRows::from_logits`].
     pub fn apply_unlabelled<'a, T: ScoreType>(
         &self,
         logits: &'a [T],
@@ -274,8 +276,8 @@ impl From<TemperatureScaling> for Saved {
 impl Fit for TemperatureScaling {
     type Settings = ();
 
-    /// Fits to scores as [`fit_logits`](Self::fit_logits) does; of probabilities the logarithms are
-    /// the logits.
+    /// Fits to scores like [`fit_logits`](Self::fit_logits). For probabilities, the logits are
+    /// their logarithms.
     fn fit(scores: &Scores, labels: &[u32], (): ()) -> Result<Self> {
         match scores.kind() {
             ScoreKind::Logits => Self::fit_logits(scores.values(), scores.classes(), labels),
@@ -297,11 +299,11 @@ impl Calibrator for TemperatureScaling {
             ScoreKind::Probabilities => scores.log_probs(),
         };
         for row in probs.chunks_exact_mut(scores.classes()) {
-            // Shifted before it is divided: the largest exponent is 0 at any temperature.
+            // Shifted before the division, so the largest exponent is 0 at any temperature.
             let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let min =
                 row.iter().copied().filter(|logit| logit.is_finite()).fold(f64::INFINITY, f64::min);
-            // In quarters, where the difference itself is beyond f64.
+            // In quarters if the difference itself exceeds the range of f64.
             let unit = if (min - max).is_finite() { 1.0 } else { 0.25 };
             row.iter_mut()
                 .for_each(|logit| *logit = (*logit * unit - max * unit) / self.temperature / unit);

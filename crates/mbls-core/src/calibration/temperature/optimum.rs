@@ -3,17 +3,17 @@ use super::{TemperatureBound, TemperatureScaling};
 use crate::Result;
 use crate::metric::ScoreType;
 
-/// The temperatures between which most optima lie, where a search in units of 1 begins.
+/// The range that contains most optimal temperatures; the search tries its ends first.
 const USUAL: (f64, f64) = (1e-2, 1e4);
 
-/// The temperature at which the derivative changes its sign, or the end of the range that it points
-/// to.
+/// Returns the temperature at which the derivative changes its sign, or the end of the range
+/// towards which the loss decreases.
 pub(super) fn optimum<T: ScoreType>(rows: &Rows<T>) -> Result<(f64, Option<TemperatureBound>)> {
     let Some((least, greatest)) = rows.ranges() else {
-        // No logit differs from another of its row.
+        // All logits of each row are equal.
         return Ok((1.0, None));
     };
-    // In the unit of the rows' logits. The derivative rises with b = 1 / T: it is negative at
+    // In units of the rows' logits. The derivative increases with b = 1 / T: it is negative at
     // `low`, positive at `high`.
     let ends = (least / TemperatureScaling::RANGE, greatest * TemperatureScaling::RANGE);
     let (low, high) = (-libm::log(ends.1), -libm::log(ends.0));
@@ -23,7 +23,7 @@ pub(super) fn optimum<T: ScoreType>(rows: &Rows<T>) -> Result<(f64, Option<Tempe
     if start[0] == 0.0 {
         return Ok((rows.in_units(libm::exp(-at)), None));
     }
-    // The derivative is of the other sign at one of two ends, or at none. Most optima lie before
+    // The derivative changes its sign before one of two ends, or not at all. Most optima lie before
     // the first.
     let rises = start[0] < 0.0;
     let usual = -libm::log(if rises { USUAL.0 } else { USUAL.1 });
@@ -50,8 +50,8 @@ pub(super) fn optimum<T: ScoreType>(rows: &Rows<T>) -> Result<(f64, Option<Tempe
     Ok((rows.in_units(root.clamp(ends.0, ends.1)), None))
 }
 
-/// The root of the derivative in `log b` between `low` and `high`, from a place where the
-/// derivatives are given.
+/// Returns the root of the derivative in `log b` between `low` and `high`, starting at a point
+/// whose derivatives are given.
 fn root<T: ScoreType>(
     rows: &Rows<T>,
     mut low: f64,
@@ -64,8 +64,8 @@ fn root<T: ScoreType>(
     let mut last_step = high - low;
     loop {
         let newton = at - first / second;
-        // A Newton step must stay inside and halve the step before it, or the bracket is halved: so
-        // it ends.
+        // A Newton step must stay inside the bracket and be less than half as long as the step
+        // before; otherwise the bracket is bisected. This ensures termination.
         let inside = newton > low && newton < high && (newton - at).abs() < 0.5 * last_step;
         let next = if inside { newton } else { 0.5 * (low + high) };
         last_step = (next - at).abs();

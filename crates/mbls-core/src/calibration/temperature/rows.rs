@@ -8,9 +8,9 @@ use crate::{Error, Result};
 
 /// The validated rows that a temperature is fitted to.
 ///
-/// Logits are `[images, classes, positions]`; rows of logits have one position each. They are read
-/// a chunk of rows at a time, which bounds the memory of a pass by `threads x CHUNK x classes`
-/// numbers however the rows lie.
+/// Logits are `[images, classes, positions]`; plain rows have one position each. They are read in
+/// chunks of rows, which bounds the memory of a pass by `threads x CHUNK x classes` numbers for any
+/// layout.
 pub(super) struct Rows<'a, T> {
     logits: &'a [T],
     classes: usize,
@@ -19,14 +19,14 @@ pub(super) struct Rows<'a, T> {
     ignore: Option<u32>,
     /// The number of rows that are not ignored.
     counted: u64,
-    /// Of those, the rows whose label is a masked class: infinitely unlikely at every temperature.
+    /// Of those, the rows whose label is a masked class, infinitely unlikely at every temperature.
     masked_labels: u64,
-    /// What logits are multiplied by, a power of two: 1 but where they are so large or small that
-    /// their products are not numbers.
+    /// The factor of the logits, a power of two: 1 unless they are so large or small that their
+    /// products overflow or underflow.
     unit: f64,
 }
 
-/// Powers of two between which the largest magnitude of logits may be without their being rescaled.
+/// The largest magnitude of logits is not rescaled between these powers of two.
 const ORDINARY: i32 = 500;
 
 /// Rows per task. Sums are exact, so the number changes no result.
@@ -69,13 +69,13 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         }
         let power = libm::ilogb(largest);
         if largest > 0.0 && power.abs() > ORDINARY {
-            // Within the powers that are normal numbers.
+            // Within the exponents of normal numbers.
             rows.unit = 2f64.powi(-power.clamp(-1000, 1000));
         }
         Ok(rows)
     }
 
-    /// Counts a row, an error where it is not valid.
+    /// Counts a row; an error if it is invalid.
     fn check_row(&mut self, row: usize, largest: &mut f64) -> Result<()> {
         let label = self.labels[row];
         if label as usize >= self.classes {
@@ -92,7 +92,7 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         Ok(())
     }
 
-    /// An error where no row has a likelihood.
+    /// Returns an error if no row has a likelihood.
     pub(super) fn check_likelihood(&self) -> Result<()> {
         if self.masked_labels < self.counted {
             return Ok(());
@@ -106,18 +106,18 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         self.masked_labels
     }
 
-    /// What logits are multiplied by before anything is computed of them.
+    /// The factor that logits are multiplied by before any computation.
     pub(super) fn unit(&self) -> f64 {
         self.unit
     }
 
-    /// A temperature of the logits as they were given, from one of the multiplied ones.
+    /// Converts a temperature of the multiplied logits to one of the original logits.
     pub(super) fn in_units(&self, temperature: f64) -> f64 {
         (temperature / self.unit).clamp(f64::MIN_POSITIVE, f64::MAX)
     }
 
-    /// The smallest and the largest distance of a row's largest logit from its smallest one, of
-    /// rows that have one; `None` where none has.
+    /// The smallest and the largest distance of a row's largest logit from its smallest, over rows
+    /// whose logits differ; `None` if there is no such row.
     pub(super) fn ranges(&self) -> Option<(f64, f64)> {
         let of_rows = |(logits, _): (Vec<f64>, Vec<u32>)| {
             logits.chunks_exact(self.classes).fold(EMPTY, |(least, greatest), row| {
@@ -152,7 +152,7 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         self.labels.len().div_ceil(CHUNK)
     }
 
-    /// The rows of a chunk that count: their logits `[rows, classes]` and labels.
+    /// Returns the logits `[rows, classes]` and the labels of the counted rows of a chunk.
     fn chunk(&self, chunk: usize) -> (Vec<f64>, Vec<u32>) {
         let rows = chunk * CHUNK..self.labels.len().min((chunk + 1) * CHUNK);
         let counted = || rows.clone().filter(|&row| Some(self.labels[row]) != self.ignore);
@@ -162,8 +162,8 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         (logits, counted().map(|row| self.labels[row]).collect())
     }
 
-    /// The means over rows of some quantities: they have the same bits for any order of the rows.
-    /// Rows whose label is masked have no part in them.
+    /// Computes means over rows, bit-identical for any order of the rows. Rows whose label is
+    /// masked are left out.
     fn means<const N: usize>(
         &self,
         of_row: impl Fn(&[f64], u32) -> [f64; N] + Sync,
@@ -187,8 +187,8 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         Ok(sums.map(|sum| sum.mean(self.counted - self.masked_labels)))
     }
 
-    /// The mean negative log-likelihood at a temperature of the logits as they were given; infinite
-    /// where the sum of the rows is too large for fixed point.
+    /// Returns the mean negative log-likelihood at a temperature of the original logits; infinite
+    /// if the sum over rows is too large for fixed point.
     pub(super) fn nll(&self, temperature: f64) -> Result<f64> {
         let temperature = temperature * self.unit;
         let of_row = |row: &[f64], label: u32| {
@@ -203,7 +203,7 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         }
     }
 
-    /// The expected calibration error of [`TemperatureScaling::GRID_BINS`] bins.
+    /// Returns the expected calibration error with [`TemperatureScaling::GRID_BINS`] bins.
     pub(super) fn ece(&self, temperature: f64) -> Result<f64> {
         let temperature = (temperature * self.unit).max(f64::MIN_POSITIVE);
         let empty = ReliabilityBins::new(TemperatureScaling::GRID_BINS)?;
@@ -226,9 +226,9 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         Ok(all.value().map_or(f64::INFINITY, |reliability| reliability.ece()))
     }
 
-    /// First and second derivative of the mean negative log-likelihood in `log b`, `b = 1 / T`, the
-    /// second without the term that vanishes at the optimum: `b (E_b[l] - l_y)` and `b^2
-    /// Var_b[l]`.
+    /// Returns the first and second derivative of the mean negative log-likelihood in `log b`,
+    /// `b = 1 / T`, the second without the term that vanishes at the optimum: `b (E_b[l] - l_y)`
+    /// and `b^2 Var_b[l]`.
     pub(super) fn derivatives(&self, log_b: f64) -> Result<[f64; 2]> {
         let b = libm::exp(log_b);
         match self.means(|row, label| row_derivatives(row, label, b)) {
@@ -244,7 +244,7 @@ fn row_derivatives(row: &[f64], label: u32, b: f64) -> [f64; 2] {
     let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let (mut sum, mut mean, mut square) = (0.0, 0.0, 0.0);
     for logit in row {
-        // Not infinite, for a masked class or a large b: 0 times infinity is not a number.
+        // Kept finite for a masked class or a large b, because 0 times infinity is NaN.
         let z = ((logit - max) * b).max(-f64::MAX);
         let weight = exp(z);
         sum += weight;
@@ -252,7 +252,7 @@ fn row_derivatives(row: &[f64], label: u32, b: f64) -> [f64; 2] {
         square += weight * z * z;
     }
     let mean = mean / sum;
-    // The second only guides the steps: bounded, so that its sum is in the range of fixed point
-    // wherever the first's is.
+    // The second derivative only guides the steps. It is bounded so that its sum is in the range of
+    // fixed point whenever that of the first is.
     [mean - (row[label as usize] - max) * b, (square / sum - mean * mean).clamp(0.0, 1e18)]
 }

@@ -4,12 +4,12 @@ use crate::loss::ops::{abs, at_label, from_host, log_softmax};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::Tensor;
 
-/// Focal loss and the multi-class difference between confidence and accuracy (MDCA):
+/// Focal loss plus the multi-class difference between confidence and accuracy (MDCA):
 /// `FL + beta mean_k |mean_n p_nk - mean_n [y_n = k]|`.
 ///
-/// gamma 0 makes the first term cross-entropy. The second is a statistic of the batch: it has no
-/// value per row and no class weights, and its sum is N times its mean. Where a class's mean
-/// probability equals its share, the derivative is 0.
+/// With gamma 0 the first term is cross-entropy. The second term is a statistic of the batch: it
+/// has no value per row and no class weights, and its sum is N times its mean. Its derivative is 0
+/// where a class's mean probability equals its fraction of the labels.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -18,7 +18,7 @@ use candle_core::Tensor;
 /// let logits = Tensor::new(&[[0f64, 0.], [0., 0.]], &Device::Cpu)?;
 /// let labels = Tensor::new(&[0u32, 0], &Device::Cpu)?;
 /// let loss = Mdca::new(0.0, 1.0)?.forward(&LogitBatch::new(&logits, &labels, None)?)?;
-/// // Half of the probability lies on each class, all labels on one.
+/// // Each class has half of the probability; all labels are of one class.
 /// assert!((loss.terms[1].value.to_scalar::<f64>()? - 0.5).abs() < 1e-12);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
@@ -35,12 +35,12 @@ pub struct Mdca {
 }
 
 impl Mdca {
-    /// Adds the difference with weight `beta` to the focal loss of `gamma`, both 0 or greater;
-    /// published with gamma 1 and beta 1 (FL+MDCA), and with gamma 0 (NLL+MDCA).
+    /// Adds the difference with weight `beta` to the focal loss with exponent `gamma`, both 0 or
+    /// greater; published with gamma 1 and beta 1 (FL+MDCA), and with gamma 0 (NLL+MDCA).
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for other settings.
+    /// [`Error::Setting`](crate::Error::Setting) for invalid settings.
     pub fn new(gamma: f64, beta: f64) -> Result<Self> {
         Ok(Self {
             gamma: setting::non_negative("gamma", gamma)?,
@@ -63,7 +63,7 @@ impl Loss for Mdca {
     }
 }
 
-/// The share of each class among the labels, `[classes]`.
+/// Returns the fraction of each class among the labels, `[classes]`.
 fn shares(batch: &LogitBatch, like: &Tensor) -> candle_core::Result<Tensor> {
     let mut shares = vec![0.0; batch.classes()];
     for &target in batch.kept_targets() {

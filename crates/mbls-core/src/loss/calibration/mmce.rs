@@ -4,21 +4,22 @@ use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
 
-/// Cross-entropy and the maximum mean calibration error, `CE + lambda MMCE`: a kernel's distance
+/// Cross-entropy plus the maximum mean calibration error, `CE + lambda MMCE`: a kernel distance
 /// between confidence and accuracy over the batch.
 ///
-/// With r the confidence of a row, c 1 where its prediction is correct and 0 elsewhere, and
+/// With r the confidence of a row, c 1 if its prediction is correct and 0 otherwise, and
 /// `K_ij = exp(-|r_i - r_j| / 0.4)`:
 ///
 /// - [`new`](Self::new): `sum_ij (c_i - r_i)(c_j - r_j) K_ij / N²`, the square of MMCE, as in the
 ///   published PyTorch code;
 /// - [`weighted`](Self::weighted): with m correct and n wrong rows, u = 1 - r on the correct and v
 ///   = r on the wrong ones, `sqrt(u'Ku / (m² (m² + e)) + v'Kv / (n² (n² + e)) - 2 u'Kv / (mn (mn +
-///   e)) + 1e-10)`, e = 1e-5; 0 where no row is correct or none is wrong. The code divides by the
-///   number of pairs twice; published weights belong to it.
+///   e)) + 1e-10)`, e = 1e-5; 0 if no row is correct or none is wrong. The published code divides
+///   by the number of pairs twice, and published weights assume this.
 ///
 /// A statistic of the batch: it has no value per row and no class weights, and its sum is N times
-/// its mean. Time and memory grow with the square of the rows, of which it takes at most 16,384.
+/// its mean. Time and memory grow with the square of the number of rows, which is limited to
+/// 16,384.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -42,13 +43,14 @@ pub struct Mmce {
     weighted: bool,
 }
 
-/// The kernel's width.
+/// The width of the kernel.
 const WIDTH: f64 = 0.4;
 
-/// Rows whose kernel matrix fills 1 GiB in f32.
+/// The number of rows whose kernel matrix takes 1 GiB in f32.
 const MOST_ROWS: usize = 1 << 14;
 
-/// What the published code adds to the denominators and under the root of the weighted form.
+/// The constants that the published code adds to the denominators and under the root of the
+/// weighted form.
 const DENOMINATOR: f64 = 1e-5;
 const RADICAND: f64 = 1e-10;
 
@@ -57,7 +59,7 @@ impl Mmce {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for another `lambda`.
+    /// [`Error::Setting`] for an invalid `lambda`.
     pub fn new(lambda: f64) -> Result<Self> {
         Ok(Self { lambda: setting::non_negative("lambda", lambda)?, weighted: false })
     }
@@ -66,7 +68,7 @@ impl Mmce {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for another `lambda`.
+    /// [`Error::Setting`] for an invalid `lambda`.
     pub fn weighted(lambda: f64) -> Result<Self> {
         Ok(Self { weighted: true, ..Self::new(lambda)? })
     }
@@ -81,7 +83,7 @@ impl Loss for Mmce {
         if batch.rows() > MOST_ROWS {
             return Err(Error::Shape {
                 what: "rows of a batch",
-                expected: format!("at most {MOST_ROWS}, since MMCE compares each with each"),
+                expected: format!("at most {MOST_ROWS}, since MMCE compares all pairs of rows"),
                 found: batch.rows().to_string(),
             });
         }
@@ -110,7 +112,7 @@ fn weighted_mmce(confidence: &Tensor, correct: &Tensor, kernel: &Tensor) -> Resu
     let misses = hits.affine(-1.0, correct.elem_count() as f64)?;
     let right = (correct * confidence.affine(-1.0, 1.0)?)?;
     let wrong = (correct.affine(-1.0, 1.0)? * confidence)?;
-    // Where a count is 0 its sum is too, and the part is 0 / 0: `decided` leaves it out below.
+    // If a count is 0, its sum is 0 too and the part is 0 / 0; `decided` excludes it below.
     let decided = (&hits * &misses)?.gt(0.0)?;
     let part = |left: &Tensor, other: &Tensor, pairs: Tensor| -> candle_core::Result<Tensor> {
         let pairs = decided.where_cond(&pairs, &pairs.ones_like()?)?;
@@ -118,8 +120,8 @@ fn weighted_mmce(confidence: &Tensor, correct: &Tensor, kernel: &Tensor) -> Resu
     };
     let square = ((part(&right, &right, hits.sqr()?)? + part(&wrong, &wrong, misses.sqr()?)?)?
         - part(&right, &wrong, (&hits * &misses)?)?.affine(2.0, 0.0)?)?;
-    // The additions to the denominators can take it below 0 by rounding. The comparison is false
-    // for NaN, which so stays.
+    // The constants in the denominators can take the sum below 0 by rounding. The comparison is
+    // false for NaN, which is kept.
     let zero = constant(0.0, &square)?;
     let root = square.lt(0.0)?.where_cond(&zero, &square)?.affine(1.0, RADICAND)?.sqrt()?;
     Ok(decided.where_cond(&root, &zero)?)

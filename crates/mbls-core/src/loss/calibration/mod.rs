@@ -1,4 +1,4 @@
-//! Losses that measure calibration in a batch.
+//! Losses that measure calibration over a batch.
 
 pub(in crate::loss) mod mdca;
 pub(in crate::loss) mod mmce;

@@ -1,18 +1,18 @@
-//! What a class costs by the distance of its logit from the anchor: one type per formula, so that a
-//! kernel is compiled for each.
+//! The cost of a class as a function of the distance of its logit from the anchor: one type per
+//! formula, so that a kernel is compiled for each.
 
 use super::super::AugmentedPenalty;
 use crate::simd::Real;
 
-/// A cost of distances.
+/// A cost as a function of the distance.
 pub(super) trait Cost<F>: Copy + Send + Sync {
-    /// Whether there is one.
+    /// Whether there is a cost.
     const SOME: bool;
 
-    /// The cost of a distance and its derivative; `class` are the two numbers of the class in
-    /// [`Penalty`](super::plan::Penalty).
+    /// Returns the cost of a distance and its derivative; `class` holds the two numbers of the
+    /// class in [`Penalty`](super::plan::Penalty).
     ///
-    /// A distance of 0 costs nothing and has no slope where the numbers are 0.
+    /// Cost and slope of a distance of 0 are 0 if the numbers are 0.
     fn cost_and_slope(&self, distance: F, class: [F; 2]) -> (F, F);
 }
 
@@ -20,17 +20,17 @@ pub(super) trait Cost<F>: Copy + Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Nothing;
 
-/// The distance itself: the uniform part of label smoothing.
+/// The distance itself, for the uniform part of label smoothing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Whole;
+pub(super) struct Uniform;
 
 /// `max(0, d - m)`; m is the first number of the class.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hinge;
 
-/// A cost of the excess `e = max(0, d - m)`, times the weight of the class: with `c = min(e,
-/// delta)` it is `linear e + quadratic c (e - c / 2)`, which is every shape. The numbers of the
-/// class are m and the weight.
+/// A cost of the excess `e = max(0, d - m)`, times the weight of the class. With
+/// `c = min(e, delta)` it is `linear e + quadratic c (e - c / 2)`, which covers every shape. The
+/// numbers of the class are m and the weight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shaped<F> {
     pub(super) linear: F,
@@ -54,7 +54,7 @@ impl<F: Real> Cost<F> for Nothing {
     }
 }
 
-impl<F: Real> Cost<F> for Whole {
+impl<F: Real> Cost<F> for Uniform {
     const SOME: bool = true;
 
     #[inline(always)]
@@ -68,7 +68,7 @@ impl<F: Real> Cost<F> for Hinge {
 
     #[inline(always)]
     fn cost_and_slope(&self, distance: F, [margin, _]: [F; 2]) -> (F, F) {
-        // False for NaN, which so stays.
+        // False for NaN, which is kept.
         let within = distance <= margin;
         (
             if within { F::new(0.0) } else { distance - margin },
@@ -102,7 +102,8 @@ impl<F: Real> Cost<F> for Augmented<F> {
         let (cost, slope) = match self.penalty {
             AugmentedPenalty::Phr => {
                 let multiplier = lambda + rho * h;
-                // A padded class has a rho of 0 and is within; the quotient is then not taken.
+                // A padded class has rho 0 and takes the other branch, so there is no division by
+                // 0.
                 if multiplier < zero {
                     (zero - half * (lambda * lambda) / rho, zero)
                 } else {

@@ -1,9 +1,9 @@
-//! The kernels of `kernel.cu`: compiled at the first use of a type, launched on the stream of the
-//! device.
+//! The kernels of `kernel.cu`, compiled at the first use of a type and launched on the stream of
+//! the device.
 //!
-//! Nothing waits for the device. The forward pass computes the values alone; the backward pass
-//! reads the logits again and writes the gradient with the upstream factor in it, which takes less
-//! memory traffic than a gradient that is kept and scaled.
+//! There is no synchronisation with the device. The forward pass computes only the values. The
+//! backward pass reads the logits again and writes the gradient times the upstream factor, which
+//! takes less memory traffic than storing a gradient and scaling it.
 
 use super::super::AugmentedPenalty;
 use super::plan::{Base, Form, Penalty, Prepared};
@@ -25,19 +25,19 @@ use std::sync::Arc;
 static LOSSES: Module =
     Module::new("mbls-fused-loss", "the fused losses", "kernel.cu", &[include_str!("kernel.cu")]);
 
-/// Blocks go on to further rows where there are more; the same number on every device, for the same
-/// bits.
+/// The maximum number of blocks; each continues with further rows if there are more. It is the same
+/// on every device, so results are bit-identical.
 const MAX_BLOCKS: u64 = 4096;
 
-/// From here on a row is worth a whole block.
+/// Above this number of classes, a whole block processes a row.
 const CLASSES_OF_A_WARP: u32 = 1024;
 
-/// A type that logits are stored in, on the device.
+/// A type that logits are stored in on the device.
 trait Element: Stored<Compute: CudaDType + DeviceRepr> + mbls_cuda::Element {}
 
 impl<T: Stored<Compute: CudaDType + DeviceRepr> + mbls_cuda::Element> Element for T {}
 
-/// `Plan` of the source.
+/// `Plan` in `kernel.cu`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Scalars {
@@ -53,11 +53,11 @@ struct Scalars {
     delta: f64,
     scale: f64,
     inverse_margin: f64,
-    winner_margin: f64,
-    winner_weight: f64,
+    top_logit_margin: f64,
+    top_logit_weight: f64,
     focal: u32,
     has_second: u32,
-    has_winner: u32,
+    has_top_logit: u32,
     target_anchor: u32,
     moves_anchor: u32,
     augmented: u32,
@@ -67,10 +67,10 @@ struct Scalars {
 // the same size.
 unsafe impl DeviceRepr for Scalars {}
 
-/// The source asserts the same.
+/// `kernel.cu` asserts the same.
 const _: () = assert!(size_of::<Scalars>() == 152 && size_of::<Extent>() == 24);
 
-/// `Shape` of the source.
+/// `Shape` in `kernel.cu`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Extent {
@@ -93,7 +93,7 @@ impl Scalars {
         let [linear, quadratic, delta] = match penalty.form {
             Form::Hinge => [1.0, 0.0, 0.0],
             Form::Shaped(cost) => [cost.linear, cost.quadratic, cost.delta].map(Real::f64),
-            Form::Nothing | Form::Whole | Form::Augmented(_) => [0.0; 3],
+            Form::Nothing | Form::Uniform | Form::Augmented(_) => [0.0; 3],
         };
         let (augmented, inverse_margin) = match penalty.form {
             Form::Augmented(cost) => (augmented(cost.penalty), cost.inverse_margin.f64()),
@@ -113,11 +113,11 @@ impl Scalars {
             delta,
             scale: penalty.scale,
             inverse_margin,
-            winner_margin: prepared.winner.map_or(0.0, |winner| winner.margin),
-            winner_weight: prepared.winner.map_or(0.0, |winner| winner.weight),
+            top_logit_margin: prepared.top_logit.map_or(0.0, |top_logit| top_logit.margin),
+            top_logit_weight: prepared.top_logit.map_or(0.0, |top_logit| top_logit.weight),
             focal: gamma.is_some().into(),
             has_second: has_second.into(),
-            has_winner: prepared.winner.is_some().into(),
+            has_top_logit: prepared.top_logit.is_some().into(),
             target_anchor: penalty.target_anchor.into(),
             moves_anchor: penalty.moves_anchor.into(),
             augmented,
@@ -125,12 +125,12 @@ impl Scalars {
     }
 }
 
-/// Whether there is a penalty on distances; the uniform term has a weight of its own.
+/// Whether there is a penalty on distances; the uniform term has a separate weight.
 fn has_penalty<F>(penalty: &Penalty<F>) -> bool {
     matches!(penalty.form, Form::Hinge | Form::Shaped(_) | Form::Augmented(_))
 }
 
-/// The number that the source has for a penalty.
+/// Returns the number of a penalty in `kernel.cu`.
 fn augmented(penalty: AugmentedPenalty) -> u32 {
     match penalty {
         AugmentedPenalty::Phr => 1,
@@ -142,8 +142,8 @@ fn augmented(penalty: AugmentedPenalty) -> u32 {
 /// The values of a batch, in the type of the computation.
 pub(super) struct Values {
     pub(super) total: CudaStorage,
-    /// Base, penalty of the top logit and second term without their weights, `[3]`; meaningless
-    /// those that there are none of.
+    /// Base, penalty of the top logit and second term without their weights, `[3]`; undefined for
+    /// terms that the plan lacks.
     pub(super) terms: Tensor,
 }
 
@@ -152,7 +152,7 @@ pub(super) struct OnDevice {
     targets: CudaSlice<u32>,
     row_weights: CudaSlice<f64>,
     /// The penalty's margins, then its weights, or its multipliers and their parameters, in the
-    /// type of the computation; without a penalty one 0.
+    /// type of the computation; a single 0 if there is no penalty.
     per_class: CudaStorage,
     scalars: Scalars,
     extent: Extent,
@@ -160,7 +160,7 @@ pub(super) struct OnDevice {
 }
 
 impl OnDevice {
-    /// Copies what kernels read of a loss and a batch `[images, classes, positions]`.
+    /// Copies the inputs of the kernels for a loss and a batch `[images, classes, positions]`.
     pub(super) fn new<F: Real + CudaDType + DeviceRepr + 'static>(
         device: &CudaDevice,
         prepared: &Prepared<F>,
@@ -180,7 +180,7 @@ impl OnDevice {
                 .flat_map(|number| (0..classes).map(move |class| penalty.of_class(class)[number]))
                 .collect()
         } else {
-            // There are no allocations of nothing.
+            // Allocations cannot be empty.
             vec![F::default()]
         };
         Ok(Self {
@@ -202,7 +202,7 @@ impl OnDevice {
         })
     }
 
-    /// The values of the batch with these logits.
+    /// Computes the values of the batch with these logits.
     pub(super) fn values(&self, logits: &CudaStorage, layout: &Layout) -> Result<Values> {
         match logits.dtype() {
             DType::F64 => self.values_of::<f64>(logits, layout),
@@ -213,8 +213,8 @@ impl OnDevice {
         }
     }
 
-    /// The gradient of the total by the logits, times `upstream`: one number on the device of the
-    /// logits.
+    /// Computes the gradient of the total by the logits, times `upstream`, one number on the device
+    /// of the logits.
     pub(super) fn gradient(self: &Arc<Self>, logits: &Tensor, upstream: &Tensor) -> Result<Tensor> {
         logits.contiguous()?.apply_op2_no_bwd(&upstream.contiguous()?, &Gradient(self.clone()))
     }
@@ -273,7 +273,7 @@ impl OnDevice {
         Ok(CudaStorage::wrap_cuda_slice(gradient, device.clone()))
     }
 
-    /// The logits, of which there must be as many as the batch has.
+    /// Returns the logits, an error unless there are as many as the batch has.
     fn view<'a, T: Element>(
         &self,
         logits: &'a CudaStorage,
@@ -289,7 +289,7 @@ impl OnDevice {
         }
     }
 
-    /// What both kinds of kernels take first.
+    /// Adds the leading arguments of both kinds of kernels.
     fn arguments<'a, 'b, T: Element>(
         &'a self,
         launch: &'b mut LaunchArgs<'a>,
@@ -339,7 +339,7 @@ impl CustomOp2 for Gradient {
         _: &CpuStorage,
         _: &Layout,
     ) -> Result<(CpuStorage, candle_core::Shape)> {
-        bail!("the gradient of a loss on a CUDA device, of logits on the CPU");
+        bail!("the loss was computed on a CUDA device, but the logits are on the CPU");
     }
 
     fn cuda_fwd(
@@ -361,7 +361,7 @@ impl CustomOp2 for Gradient {
     }
 }
 
-/// What a kernel computes of the rows.
+/// The results that a kernel computes from the rows.
 #[derive(Clone, Copy)]
 enum Pass {
     /// The three terms of the loss.
@@ -375,7 +375,7 @@ mod tests {
     use super::*;
     use mbls_cuda::{ELEMENTS, entry_points};
 
-    /// Needs the compiler, not a device.
+    /// Needs the compiler but no device.
     #[test]
     fn every_kernel_compiles_for_every_type() {
         for element in ELEMENTS {

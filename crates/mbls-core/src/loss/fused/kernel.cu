@@ -1,14 +1,15 @@
 // The fused losses on CUDA devices: the formulas of `cost.rs`, `plan.rs`, `rows.rs` and `tiles.rs`.
 //
-// Stands behind the header of mbls-cuda. Sums over rows are f64 and added in one order: results have the same bits in every run.
-// Every thread of a block goes through the same reductions, those of rows that do not count too.
+// This source is compiled after the header of mbls-cuda. Sums over rows are f64 and added in a
+// fixed order, so results are bit-identical in every run. Every thread of a block takes part in the
+// same reductions, including those of ignored rows.
 
-// The target of a row that does not count.
+// The target of an ignored row.
 #define IGNORED 0xffffffffu
 
-// A loss; in `cuda.rs` with the same fields.
+// A loss; the struct in `cuda.rs` has the same fields.
 struct Plan {
-    // Exponents of the focal loss below a probability, in rising order, and from there on.
+    // Exponents of the focal loss below a probability, in ascending order, and above the last.
     double gamma_below[2];
     double gamma[2];
     double gamma_otherwise;
@@ -19,15 +20,15 @@ struct Plan {
     double linear;
     double quadratic;
     double delta;
-    // What a row's costs are multiplied by, which `penalty_weight` has in it.
+    // The factor of a row's costs, which `penalty_weight` includes.
     double scale;
-    // Of an augmented Lagrangian, one over the margin.
+    // For an augmented Lagrangian, one over the margin.
     double inverse_margin;
-    double winner_margin;
-    double winner_weight;
+    double top_logit_margin;
+    double top_logit_weight;
     u32 focal;
     u32 has_second;
-    u32 has_winner;
+    u32 has_top_logit;
     u32 target_anchor;
     u32 moves_anchor;
     // One of the penalties below, or 0.
@@ -38,12 +39,12 @@ struct Plan {
 #define P2 2
 #define P3 3
 
-// Logits [rows / positions, classes, positions]; in `cuda.rs` with the same fields.
+// Logits [rows / positions, classes, positions]; the struct in `cuda.rs` has the same fields.
 struct Shape {
     u64 rows;
     u64 positions;
     u32 classes;
-    // Threads for a row where there is one position: a power of two up to 32, or the whole block.
+    // Threads per row if there is one position: a power of two up to 32, or the whole block.
     u32 width;
 };
 
@@ -55,7 +56,7 @@ struct Max {
     u32 index;
 };
 
-// What is summed over the classes of a row.
+// Sums over the classes of a row.
 struct Sums {
     Compute exp;
     Compute shifted;
@@ -66,7 +67,7 @@ struct Sums {
 // Weighted sums over rows.
 struct Terms {
     double base;
-    double winner;
+    double top_logit;
     double second;
 };
 
@@ -85,7 +86,7 @@ __device__ Sums other_lane(Sums sums, u32 offset) {
 }
 
 __device__ Terms other_lane(Terms terms, u32 offset) {
-    return {other_lane(terms.base, offset), other_lane(terms.winner, offset), other_lane(terms.second, offset)};
+    return {other_lane(terms.base, offset), other_lane(terms.top_logit, offset), other_lane(terms.second, offset)};
 }
 
 __device__ Max combine(Max a, Max b) {
@@ -97,9 +98,10 @@ __device__ Sums combine(Sums a, Sums b) {
     return {a.exp + b.exp, a.shifted + b.shifted, a.cost + b.cost, a.slope + b.slope};
 }
 
-__device__ Terms combine(Terms a, Terms b) { return {a.base + b.base, a.winner + b.winner, a.second + b.second}; }
+__device__ Terms combine(Terms a, Terms b) { return {a.base + b.base, a.top_logit + b.top_logit, a.second + b.second}; }
 
-// Combines the values of each `width` threads, in one order; all of them get the result. All threads of a block must call it.
+// Combines the values of each `width` threads in a fixed order; all of them get the result. All
+// threads of a block must call it.
 template <typename T>
 __device__ T reduce(T value, u32 width) {
     __shared__ T of_warps[MAX_THREADS / 32];
@@ -107,7 +109,7 @@ __device__ T reduce(T value, u32 width) {
         value = combine(value, other_lane(value, offset));
     }
     if (width > 32) {
-        // The last reduction may still be read.
+        // The result of the previous reduction may still be read.
         __syncthreads();
         if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = value;
         __syncthreads();
@@ -117,7 +119,7 @@ __device__ T reduce(T value, u32 width) {
     return value;
 }
 
-// x^gamma, without a logarithm for the exponents in use.
+// x^gamma, without a logarithm for common exponents.
 __device__ double power(double x, double gamma) {
     if (gamma == 1.0) return x;
     if (gamma == 2.0) return x * x;
@@ -135,11 +137,11 @@ struct Base {
 __device__ Base base_of(const Plan& plan, double log_p) {
     if (!plan.focal) return {-log_p, 1.0};
     double p = exp(log_p);
-    double doubt = 1.0 - p;
-    if (doubt <= 0.0) return {0.0, 0.0};
+    double complement = 1.0 - p;
+    if (complement <= 0.0) return {0.0, 0.0};
     double gamma = p < plan.gamma_below[0] ? plan.gamma[0] : p < plan.gamma_below[1] ? plan.gamma[1] : plan.gamma_otherwise;
-    double factor = power(doubt, gamma);
-    return {-factor * log_p, factor - gamma * p * log_p * factor / doubt};
+    double factor = power(complement, gamma);
+    return {-factor * log_p, factor - gamma * p * log_p * factor / complement};
 }
 
 // Cost and slope of a distance from the anchor.
@@ -148,7 +150,7 @@ struct Cost {
     Compute slope;
 };
 
-// Of an augmented Lagrangian of h = distance / margin - 1.
+// Cost and slope of an augmented Lagrangian of h = distance / margin - 1.
 __device__ Cost augmented_cost_of(const Plan& plan, Compute distance, Compute lambda, Compute rho) {
     Compute inverse_margin = (Compute)plan.inverse_margin;
     Compute h = distance * inverse_margin - 1;
@@ -171,11 +173,12 @@ __device__ Cost augmented_cost_of(const Plan& plan, Compute distance, Compute la
     return {cost, slope * inverse_margin};
 }
 
-// The two numbers of a class are its margin and its weight, or the multiplier and the parameter of an augmented Lagrangian.
+// The two numbers of a class are its margin and its weight, or the multiplier and the parameter of an
+// augmented Lagrangian.
 __device__ Cost cost_of(const Plan& plan, Compute distance, Compute margin, Compute weight) {
     if (plan.augmented) return augmented_cost_of(plan, distance, margin, weight);
     Compute linear = (Compute)plan.linear, quadratic = (Compute)plan.quadratic, delta = (Compute)plan.delta;
-    // False for NaN, which so stays.
+    // False for NaN, which is kept.
     bool within = distance <= margin;
     Compute excess = within ? (Compute)0 : distance - margin;
     Compute capped = excess < delta ? excess : delta;
@@ -183,7 +186,7 @@ __device__ Cost cost_of(const Plan& plan, Compute distance, Compute margin, Comp
     return {weight * cost, weight * (within ? (Compute)0 : linear + quadratic * capped)};
 }
 
-// Adds what the logit of one class brings to a row's sums.
+// Adds the contribution of one class's logit to a row's sums.
 template <bool PENALTY>
 __device__ void add(Sums& sums, const Plan& plan, Compute logit, Compute max, Compute anchor, Compute margin, Compute weight) {
     Compute shifted = logit - max;
@@ -197,17 +200,18 @@ __device__ void add(Sums& sums, const Plan& plan, Compute logit, Compute max, Co
     }
 }
 
-// What the gradient of a row is made of: of exponentials, of 1, of the penalty's slope and, on top, at label, anchor and maximum.
+// The factors of a row's gradient: of exponentials, of 1, of the penalty's slope, and the
+// additional terms at label, anchor and maximum.
 struct Factors {
     Compute exp;
     Compute constant;
     Compute penalty;
     Compute label;
     Compute anchor;
-    Compute winner;
+    Compute top_logit;
 };
 
-// The values of a row of a weight, unweighted, and the factors of its gradient.
+// The unweighted values of a row with a weight, and the factors of its gradient.
 template <bool PENALTY>
 __device__ Terms finish(const Plan& plan, const Sums& sums, u32 classes, Compute label, Compute max, double weight,
                         Factors& factors) {
@@ -221,9 +225,9 @@ __device__ Terms finish(const Plan& plan, const Sums& sums, u32 classes, Compute
     factors.penalty = (Compute)(weight * plan.penalty_weight);
     factors.label = (Compute)base_slope;
     factors.anchor = (Compute)(weight * plan.penalty_weight * (double)sums.slope);
-    // False for NaN, which so stays.
-    double excess = !plan.has_winner || (double)max <= plan.winner_margin ? 0.0 : (double)max - plan.winner_margin;
-    factors.winner = (Compute)(weight * plan.winner_weight * 2.0 * excess);
+    // False for NaN, which is kept.
+    double excess = !plan.has_top_logit || (double)max <= plan.top_logit_margin ? 0.0 : (double)max - plan.top_logit_margin;
+    factors.top_logit = (Compute)(weight * plan.top_logit_weight * 2.0 * excess);
     return {base.value, excess * excess, PENALTY ? plan.scale * (double)sums.cost : log_sum - (double)sums.shifted / classes};
 }
 
@@ -234,12 +238,13 @@ __device__ Compute slope_of(const Plan& plan, const Factors& factors, Compute lo
     Compute slope = exp(logit - max.value) * factors.exp + factors.constant;
     if (PENALTY) slope -= factors.penalty * cost_of(plan, anchor - logit, margin, weight).slope;
     if (class_index == target) slope -= factors.label;
-    if (class_index == max.index) slope += factors.winner;
+    if (class_index == max.index) slope += factors.top_logit;
     if (PENALTY && plan.moves_anchor && class_index == (plan.target_anchor ? target : max.index)) slope += factors.anchor;
     return slope;
 }
 
-// The classes of one row that one thread takes: every `step`-th from `first` on, each `stride` numbers from the next.
+// The classes of one row that one thread processes: every `step`-th from `first`, each `stride`
+// numbers from the next.
 struct Row {
     u64 start;
     u64 stride;
@@ -248,7 +253,8 @@ struct Row {
     u32 target;
 };
 
-// One row, by one thread or several; adds its values, and writes its gradient times `upstream` where there is one to write.
+// Processes one row with one thread or several: adds its values, and writes its gradient times
+// `upstream` if there is one to write.
 template <bool PENALTY, bool GRADIENT>
 __device__ void row_of(const Stored* __restrict__ logits, const double* __restrict__ row_weights,
                        const Compute* __restrict__ per_class, const Plan& plan, const Row& row, u32 classes, u32 width,
@@ -281,14 +287,14 @@ __device__ void row_of(const Stored* __restrict__ logits, const double* __restri
         double weight = row_weights[row.target];
         Terms found = finish<PENALTY>(plan, sums, classes, label - max.value, max.value, weight * upstream, factors);
         if (row.first == 0) {
-            terms = combine(terms, {weight * found.base, weight * found.winner, weight * found.second});
+            terms = combine(terms, {weight * found.base, weight * found.top_logit, weight * found.second});
         }
     }
     if (GRADIENT && exists) {
 #pragma unroll 4
         for (u32 k = row.first; k < classes; k += row.step) {
             u64 at = row.start + k * row.stride;
-            // Whatever the logits of a row that does not count are: NaN times 0 would stay NaN.
+            // Independent of the logits of an ignored row: NaN times 0 would be NaN.
             Compute slope = 0;
             if (counts) {
                 slope = slope_of<PENALTY>(plan, factors, load(logits[at]), max, anchor, PENALTY ? margins[k] : 0,
@@ -299,14 +305,14 @@ __device__ void row_of(const Stored* __restrict__ logits, const double* __restri
     }
 }
 
-// Logits [rows, classes]: `width` threads a row.
+// Logits [rows, classes]: `width` threads per row.
 template <bool PENALTY, bool GRADIENT>
 __device__ Terms rows(const Stored* __restrict__ logits, const u32* __restrict__ targets,
                       const double* __restrict__ row_weights, const Compute* __restrict__ per_class, const Plan& plan,
                       const Shape& shape, double upstream, Stored* __restrict__ gradient) {
     Terms terms = {0, 0, 0};
     u32 groups = blockDim.x / shape.width;
-    // The same number of steps for every thread of a block, which reduce together.
+    // The same number of steps for every thread of a block, because they reduce together.
     for (u64 first = (u64)blockIdx.x * groups; first < shape.rows; first += (u64)gridDim.x * groups) {
         u64 n = first + threadIdx.x / shape.width;
         bool exists = n < shape.rows;
@@ -318,7 +324,7 @@ __device__ Terms rows(const Stored* __restrict__ logits, const u32* __restrict__
     return terms;
 }
 
-// Logits [images, classes, positions]: a thread a position, neighbours side by side.
+// Logits [images, classes, positions]: one thread per position, neighbours in adjacent threads.
 template <bool PENALTY, bool GRADIENT>
 __device__ Terms columns(const Stored* __restrict__ logits, const u32* __restrict__ targets,
                          const double* __restrict__ row_weights, const Compute* __restrict__ per_class, const Plan& plan,
@@ -342,7 +348,7 @@ __device__ Terms columns(const Stored* __restrict__ logits, const u32* __restric
         terms = reduce(terms, blockDim.x);                                                                                \
         if (threadIdx.x == 0) {                                                                                           \
             partial[3 * blockIdx.x] = terms.base;                                                                         \
-            partial[3 * blockIdx.x + 1] = terms.winner;                                                                   \
+            partial[3 * blockIdx.x + 1] = terms.top_logit;                                                                \
             partial[3 * blockIdx.x + 2] = terms.second;                                                                   \
         }                                                                                                                 \
     }                                                                                                                     \
@@ -357,7 +363,7 @@ KERNELS(rows, _penalty, true)
 KERNELS(columns, , false)
 KERNELS(columns, _penalty, true)
 
-// Adds the sums of blocks in their order, as one block: the total, and terms [base, winner, second].
+// Adds the sums of blocks in order, in one block: the total, and terms [base, top logit, second].
 extern "C" __global__ void __launch_bounds__(MAX_THREADS) add_terms(const double* partial, u32 blocks, const Plan plan,
                                                                     Compute* total, Compute* of_terms) {
     Terms terms = {0, 0, 0};
@@ -366,12 +372,12 @@ extern "C" __global__ void __launch_bounds__(MAX_THREADS) add_terms(const double
     }
     terms = reduce(terms, blockDim.x);
     if (threadIdx.x == 0) {
-        // 0 times infinity would spoil a loss that has no such term.
-        double winner = plan.has_winner ? plan.winner_weight * terms.winner : 0.0;
+        // A loss without such a term must not add 0 times infinity, which is NaN.
+        double top_logit = plan.has_top_logit ? plan.top_logit_weight * terms.top_logit : 0.0;
         double second = plan.has_second ? plan.second_weight * terms.second : 0.0;
-        *total = (Compute)(plan.base_weight * terms.base + winner + second);
+        *total = (Compute)(plan.base_weight * terms.base + top_logit + second);
         of_terms[0] = (Compute)terms.base;
-        of_terms[1] = (Compute)terms.winner;
+        of_terms[1] = (Compute)terms.top_logit;
         of_terms[2] = (Compute)terms.second;
     }
 }

@@ -1,10 +1,10 @@
-//! Losses in one pass over the logits: value and gradient together, in the logits' own layout.
+//! Losses in one pass over the logits: value and gradient together, in the layout of the logits.
 //!
-//! The composed form of a loss makes a tensor for every step, and another for the gradient of each.
-//! Here a row is read while it is in the cache, and all that is allocated is the gradient, which
-//! the backward pass hands out. It covers cross-entropy, label smoothing, the focal losses, every
-//! [`LogitPenalty`](super::LogitPenalty), ACLS and CALS-ALM. CUDA devices have kernels of the same
-//! formulas, which keep no gradient and read the logits again instead.
+//! The composed form of a loss allocates a tensor for every step, and another for the gradient of
+//! each. Here a row is read while it is in the cache, and the only allocation is the gradient,
+//! which the backward pass returns. This covers cross-entropy, label smoothing, the focal losses,
+//! every [`LogitPenalty`](super::LogitPenalty), ACLS and CALS-ALM. CUDA devices have kernels of the
+//! same formulas, which store no gradient and read the logits again instead.
 
 mod cost;
 #[cfg(feature = "cuda")]
@@ -28,13 +28,13 @@ use std::ops::AddAssign;
 struct Sums {
     base: f64,
     second: f64,
-    winner: f64,
+    top_logit: f64,
 }
 
 impl Sums {
     /// Base, penalty of the top logit and second term.
     fn terms(self) -> [f64; 3] {
-        [self.base, self.winner, self.second]
+        [self.base, self.top_logit, self.second]
     }
 }
 
@@ -42,12 +42,12 @@ impl AddAssign for Sums {
     fn add_assign(&mut self, other: Self) {
         self.base += other.base;
         self.second += other.second;
-        self.winner += other.winner;
+        self.top_logit += other.top_logit;
     }
 }
 
-/// The loss that `plan` describes, `None` where only its composed form can be used: on other
-/// devices, for a value per row, and where the batch asks for it.
+/// Computes the loss that `plan` describes; `None` if only its composed form can be used: on other
+/// devices, for a value per row, and if the batch requests it.
 pub(super) fn forward(batch: &LogitBatch, plan: &Plan) -> Result<Option<LossOutput>> {
     let has_kernels = match batch.source().device() {
         Device::Cpu => true,

@@ -8,15 +8,15 @@ use crate::loss::LogitBatch;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, WithDType};
 use std::sync::{Arc, OnceLock};
 
-/// The values of a batch, scalars in f64 for logits in f64, else in f32.
+/// The values of a batch: scalars in f64 for logits in f64, otherwise in f32.
 pub(super) struct Values {
-    /// The weighted sum of the terms, which can be differentiated.
+    /// The weighted sum of the terms, differentiable.
     pub(super) total: Tensor,
-    /// Those of the terms, without their weights; meaningless where the plan has none.
+    /// The values of the terms, without their weights; undefined for terms that the plan lacks.
     pub(super) terms: [Tensor; 3],
 }
 
-/// Computes the values of a batch, and the gradient where one will be asked for.
+/// Computes the values of a batch, and the gradient if it will be needed.
 pub(super) fn apply(batch: &LogitBatch, plan: &Plan) -> Result<Values> {
     let source = batch.source().contiguous()?;
     let kept = Arc::new(Kept::default());
@@ -42,13 +42,13 @@ pub(super) fn apply(batch: &LogitBatch, plan: &Plan) -> Result<Values> {
     }
 }
 
-/// What the forward pass leaves behind its total.
+/// The results of the forward pass besides the total.
 #[derive(Default)]
 struct Kept {
     terms: OnceLock<[Tensor; 3]>,
-    /// Of the total with respect to the logits.
+    /// The gradient of the total with respect to the logits.
     gradient: OnceLock<Tensor>,
-    /// What the backward pass needs, kept by the forward pass on a CUDA device.
+    /// The inputs of the backward pass, stored by the forward pass on a CUDA device.
     #[cfg(feature = "cuda")]
     on_device: OnceLock<Arc<OnDevice>>,
 }
@@ -61,7 +61,7 @@ enum Numbers {
 
 struct FusedLoss {
     numbers: Numbers,
-    /// Those of the terms that there are.
+    /// The weights of the terms; `None` for a missing one.
     weights: [Option<f64>; 3],
     /// Classes and positions of an image.
     shape: [usize; 2],
@@ -71,7 +71,7 @@ struct FusedLoss {
 }
 
 impl FusedLoss {
-    /// The total; terms and gradient are kept.
+    /// Computes the total; stores terms and gradient.
     fn run<T: Stored + WithDType>(
         &self,
         logits: &[T],
@@ -88,7 +88,7 @@ impl FusedLoss {
             run(&logits[start..end], self.shape, &self.targets, numbers, self.wants_gradient);
         let sums = sums.terms();
         let term = |value| Tensor::new(T::Compute::from_f64(value), &Device::Cpu);
-        // An op runs forward once; a second run would keep the same.
+        // An op runs forward once; a second run would store the same.
         let _ = self.kept.terms.set([term(sums[0])?, term(sums[1])?, term(sums[2])?]);
         if let Some(gradient) = gradient {
             let _ =
@@ -123,7 +123,7 @@ impl CustomOp1 for FusedLoss {
             (CpuStorage::BF16(logits), Numbers::Single(plan)) => {
                 CpuStorage::F32(vec![self.run(logits, layout, plan)?])
             }
-            _ => candle_core::bail!("fused loss of logits that are no floating-point numbers"),
+            _ => candle_core::bail!("fused loss of logits that are not floating-point numbers"),
         };
         Ok((total, Shape::from(())))
     }
@@ -152,7 +152,7 @@ impl CustomOp1 for FusedLoss {
         Ok((total, Shape::from(())))
     }
 
-    /// The gradient of the total, times that of what is made of it.
+    /// Returns the gradient of the total times the upstream gradient.
     #[cfg_attr(
         not(feature = "cuda"),
         allow(unused_variables, reason = "only kernels on a device read logits again")

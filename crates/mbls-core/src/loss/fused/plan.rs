@@ -6,7 +6,7 @@ use super::cost::{Augmented, Shaped};
 use crate::simd::Real;
 use crate::{Error, Result};
 
-/// What of a row's label and probabilities a loss is made of.
+/// The first term of a loss, computed from the probability of the label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in super::super) enum Base {
     /// `-log p_y`.
@@ -15,12 +15,12 @@ pub(in super::super) enum Base {
     Focal(Gamma),
 }
 
-/// The exponent of a focal loss, by the probability of the label.
+/// The exponent of a focal loss, which depends on the probability of the label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in super::super) struct Gamma {
-    /// Below each probability an exponent, in rising order.
+    /// Upper bounds of the probability and their exponents, in ascending order.
     pub(in super::super) below: [(f64, f64); 2],
-    /// The exponent from there on.
+    /// The exponent for larger probabilities.
     pub(in super::super) otherwise: f64,
 }
 
@@ -35,29 +35,29 @@ impl Gamma {
 }
 
 impl Base {
-    /// The value for the logarithm of the label's probability, and the factor of `p - onehot(y)` in
-    /// its gradient.
+    /// Returns the value for the logarithm of the label's probability, and the factor of
+    /// `p - onehot(y)` in its gradient.
     ///
-    /// As in the composed form the focal loss is the constant 0 where p is 1.
+    /// As in the composed form, the focal loss is the constant 0 where p is 1.
     #[inline(always)]
     pub(super) fn value_and_slope(&self, log_p: f64) -> (f64, f64) {
         match self {
             Self::CrossEntropy => (-log_p, 1.0),
             Self::Focal(gamma) => {
                 let p = log_p.exp();
-                let doubt = 1.0 - p;
-                if doubt <= 0.0 {
+                let complement = 1.0 - p;
+                if complement <= 0.0 {
                     return (0.0, 0.0);
                 }
                 let gamma = gamma.at(p);
-                let power = power(doubt, gamma);
-                (-power * log_p, power - gamma * p * log_p * power / doubt)
+                let power = power(complement, gamma);
+                (-power * log_p, power - gamma * p * log_p * power / complement)
             }
         }
     }
 }
 
-/// `x^gamma`, without a logarithm for the exponents in use.
+/// Computes `x^gamma`, without a logarithm for common exponents.
 fn power(x: f64, gamma: f64) -> f64 {
     match gamma {
         1.0 => x,
@@ -68,7 +68,7 @@ fn power(x: f64, gamma: f64) -> f64 {
     }
 }
 
-/// The second term of a loss, beside its base.
+/// The second term of a loss, added to its base.
 #[derive(Clone, Debug, PartialEq)]
 pub(in super::super) enum Second {
     None,
@@ -85,21 +85,21 @@ pub(in super::super) enum Second {
     },
 }
 
-/// A penalty on the greatest logit of a row itself: `max(0, max_k l_k - margin)^2`.
+/// A penalty on the largest logit of a row itself: `max(0, max_k l_k - margin)^2`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Winner {
+pub(super) struct TopLogit {
     pub(super) margin: f64,
     pub(super) weight: f64,
 }
 
-/// A loss as the kernels compute it, the weighted sum of up to three terms for each row.
+/// A loss in the form that the kernels compute: the weighted sum of up to three terms for each row.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Plan {
     base: Base,
-    winner_margin: f64,
+    top_logit_margin: f64,
     second: Second,
-    /// Names and weights of base, penalty of the top logit and second term, of those that there
-    /// are.
+    /// Names and weights of base, penalty of the top logit and second term; `None` for a missing
+    /// one.
     terms: [Option<(&'static str, f64)>; 3],
 }
 
@@ -107,24 +107,24 @@ pub(in super::super) struct Plan {
 pub(super) struct Prepared<F> {
     pub(super) base: Base,
     pub(super) base_weight: f64,
-    /// Of the logarithm of the sum of the exponentials, which the uniform term has beside its
-    /// cost.
+    /// The weight of the logarithm of the sum of the exponentials, which the uniform term has in
+    /// addition to its cost.
     pub(super) uniform_weight: f64,
-    /// Of the penalty, with its scale.
+    /// The weight of the penalty, including its scale.
     pub(super) penalty_weight: f64,
     pub(super) penalty: Penalty<F>,
-    pub(super) winner: Option<Winner>,
+    pub(super) top_logit: Option<TopLogit>,
     /// The weight of a row by its label, as it enters the value of the batch.
     pub(super) row_weights: Vec<f64>,
 }
 
-/// What the classes of a row cost: `scale sum_k cost(anchor - l_k)`.
+/// The total cost of the classes of a row: `scale sum_k cost(anchor - l_k)`.
 pub(super) struct Penalty<F> {
     pub(super) target_anchor: bool,
     pub(super) moves_anchor: bool,
     pub(super) form: Form<F>,
     pub(super) scale: f64,
-    /// Two numbers per class, whose meaning is that of the form; zeros after the last class.
+    /// Two numbers per class, whose meaning depends on the form; zeros after the last class.
     classes: Vec<[[F; LANES]; 2]>,
 }
 
@@ -132,39 +132,39 @@ pub(super) struct Penalty<F> {
 #[derive(Clone, Copy)]
 pub(super) enum Form<F> {
     Nothing,
-    Whole,
+    Uniform,
     Hinge,
     Shaped(Shaped<F>),
     Augmented(Augmented<F>),
 }
 
-/// Classes that a kernel takes at once.
+/// Classes that a kernel processes at once.
 pub(super) const LANES: usize = 16;
 
 impl Plan {
-    /// `weight * base`, a term named `name`.
+    /// Creates a plan of one term, `weight * base`, named `name`.
     pub(in super::super) fn new(name: &'static str, weight: f64, base: Base) -> Self {
         Self {
             base,
-            winner_margin: 0.0,
+            top_logit_margin: 0.0,
             second: Second::None,
             terms: [Some((name, weight)), None, None],
         }
     }
 
-    /// This plan with a penalty on the top logit beyond `margin`.
-    pub(in super::super) fn with_winner(
+    /// Adds a penalty on the top logit beyond `margin`.
+    pub(in super::super) fn with_top_logit(
         mut self,
         name: &'static str,
         weight: f64,
         margin: f64,
     ) -> Self {
-        self.winner_margin = margin;
+        self.top_logit_margin = margin;
         self.terms[1] = Some((name, weight));
         self
     }
 
-    /// This plan with `weight * second`.
+    /// Adds the term `weight * second`.
     pub(in super::super) fn with_second(
         mut self,
         name: &'static str,
@@ -176,8 +176,8 @@ impl Plan {
         self
     }
 
-    /// Names and weights of the terms in the order of [`Sums::terms`](super::Sums::terms), of those
-    /// that there are.
+    /// Names and weights of the terms in the order of [`Sums::terms`](super::Sums::terms); `None`
+    /// for a missing one.
     pub(super) fn terms(&self) -> [Option<(&'static str, f64)>; 3] {
         self.terms
     }
@@ -206,27 +206,28 @@ impl<F: Real> Prepared<F> {
             uniform_weight: if plan.second == Second::Uniform { second_weight } else { 0.0 },
             penalty_weight: second_weight * penalty.scale,
             penalty,
-            winner: plan.terms[1].map(|(_, weight)| Winner { margin: plan.winner_margin, weight }),
+            top_logit: plan.terms[1]
+                .map(|(_, weight)| TopLogit { margin: plan.top_logit_margin, weight }),
             row_weights: weights.into_iter().map(|weight| weight * scale).collect(),
         })
     }
 
-    /// The weight of a row with a label.
+    /// The weight of a row with this label.
     #[inline(always)]
     pub(super) fn row_weight(&self, target: u32) -> f64 {
         self.row_weights[target as usize]
     }
 
-    /// The second term of a row, unweighted, from the sum of its classes' costs.
+    /// Returns the second term of a row, unweighted, from the sum of the costs of its classes.
     #[inline(always)]
     pub(super) fn second(&self, log_sum: f64, cost: f64) -> f64 {
-        let log_sum = if matches!(self.penalty.form, Form::Whole) { log_sum } else { 0.0 };
+        let log_sum = if matches!(self.penalty.form, Form::Uniform) { log_sum } else { 0.0 };
         log_sum + self.penalty.scale * cost
     }
 }
 
-impl Winner {
-    /// Cost and slope of the greatest logit; NaN stays.
+impl TopLogit {
+    /// Returns cost and slope of the largest logit; NaN is kept.
     #[inline(always)]
     pub(super) fn cost_and_slope(&self, max: f64) -> (f64, f64) {
         let excess = if max <= self.margin { 0.0 } else { max - self.margin };
@@ -246,7 +247,7 @@ impl<F: Real> Penalty<F> {
         let mean = 1.0 / classes as f64;
         match second {
             Second::None => Ok(simple(Form::Nothing, 0.0)),
-            Second::Uniform => Ok(simple(Form::Whole, mean)),
+            Second::Uniform => Ok(simple(Form::Uniform, mean)),
             Second::Penalty(penalty) => Self::of_distances(penalty, classes),
             Second::Augmented { penalty, margin, lambda, rho } => Ok(Self {
                 moves_anchor: true,
@@ -296,7 +297,7 @@ impl<F: Real> Penalty<F> {
         })
     }
 
-    /// The numbers of the classes, as many classes at once as there are lanes.
+    /// The numbers of the classes, [`LANES`] classes at a time.
     #[inline(always)]
     pub(super) fn lanes(&self) -> &[[[F; LANES]; 2]] {
         &self.classes
@@ -308,7 +309,7 @@ impl<F: Real> Penalty<F> {
     }
 }
 
-/// Two numbers per class, and zeros in the lanes after the last.
+/// Returns two numbers per class, with zeros in the lanes after the last.
 fn per_class<F: Real>(
     numbers: [(&'static str, &[f64]); 2],
     classes: usize,

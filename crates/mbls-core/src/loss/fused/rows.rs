@@ -1,4 +1,4 @@
-//! Rows of many classes: their classes are the lanes of the vectors.
+//! Rows with many classes: the lanes of the vectors are classes.
 
 use super::super::targets::IGNORED;
 use super::Sums;
@@ -8,8 +8,8 @@ use super::stored::Stored;
 use crate::simd::{Real, for_each_machine, ln};
 use std::mem::MaybeUninit;
 
-/// Adds rows `[rows, classes]`; writes all of the gradient of their weighted sum, where it is
-/// wanted.
+/// Adds rows `[rows, classes]`. If a gradient is requested, writes all of the gradient of their
+/// weighted sum.
 pub(super) fn add<T: Stored, C: Cost<T::Compute>>(
     logits: &[T],
     targets: &[u32],
@@ -39,7 +39,7 @@ pub(super) fn add<T: Stored, C: Cost<T::Compute>>(
 struct Row<F> {
     classes: usize,
     logits: Vec<[F; LANES]>,
-    /// Exponentials, of which the gradient is made in place.
+    /// Exponentials, replaced in place by the gradient.
     values: Vec<[F; LANES]>,
 }
 
@@ -69,7 +69,7 @@ impl<F: Real> Row<F> {
         let (pull, anchor) =
             (weight * plan.penalty_weight, if penalty.target_anchor { at_label } else { max });
         if let (true, Some(last)) = (C::SOME, self.logits.last_mut()) {
-            // A distance of 0 after the last class, which with numbers of 0 costs nothing.
+            // Padding after the last class has distance 0, which with numbers of 0 costs nothing.
             last[(self.classes - 1) % LANES + 1..].fill(anchor);
         }
         let factors = [factor, F::new(-pull)];
@@ -87,10 +87,10 @@ impl<F: Real> Row<F> {
                 at_max = pull * slopes;
             }
         }
-        if let Some(winner) = &plan.winner {
-            let (cost, slope) = winner.cost_and_slope(max.f64());
-            sums.winner += weight * cost;
-            at_max += weight * winner.weight * slope;
+        if let Some(top_logit) = &plan.top_logit {
+            let (cost, slope) = top_logit.cost_and_slope(max.f64());
+            sums.top_logit += weight * cost;
+            at_max += weight * top_logit.weight * slope;
         }
         if at_max != 0.0 {
             let first = self.first(max);
@@ -98,10 +98,10 @@ impl<F: Real> Row<F> {
         }
     }
 
-    /// The first index of the maximum; any where it is NaN.
+    /// Returns the first index of the maximum; any index if it is NaN.
     fn first(&self, max: F) -> usize {
         for (index, chunk) in self.logits.iter().enumerate() {
-            // Whether a chunk has it takes no branch per logit.
+            // Testing whether a chunk contains it takes no branch per logit.
             if chunk.iter().fold(false, |found, logit| found | (*logit == max)) {
                 return index * LANES + chunk.iter().position(|logit| *logit == max).unwrap_or(0);
             }
@@ -111,7 +111,8 @@ impl<F: Real> Row<F> {
 }
 
 for_each_machine! {
-    /// Copies logits, minus infinity after the last, and gives their maximum; NaN may or may not be passed over.
+    /// Copies logits, with minus infinity after the last, and returns their maximum; NaN may or may
+    /// not be skipped.
     fn load<T: Stored>(logits: &[T], copy: &mut [[T::Compute; LANES]]) -> T::Compute => load_body
 }
 
@@ -135,7 +136,7 @@ fn load_body<T: Stored>(logits: &[T], copy: &mut [[T::Compute; LANES]]) -> T::Co
 }
 
 for_each_machine! {
-    /// `e^(l_k - max)`, and their sum.
+    /// Computes `e^(l_k - max)` and returns their sum.
     fn exponentials<F: Real>(logits: &[[F; LANES]], max: F, values: &mut [[F; LANES]]) -> f64
         => exponentials_body::<false, F> | exponentials_body::<true, F>
 }
@@ -158,8 +159,9 @@ fn exponentials_body<const FMA: bool, F: Real>(
 }
 
 for_each_machine! {
-    /// Makes gradients of exponentials, all but what label and maximum have on top: `factors[0]` times the exponential and
-    /// `factors[1]` times the slope of the class. The costs of the classes and their slopes.
+    /// Converts exponentials to gradients, except for the additional terms at label and maximum:
+    /// `factors[0]` times the exponential plus `factors[1]` times the slope of the class. Returns
+    /// the summed costs of the classes and their summed slopes.
     fn finish<F: Real, C: Cost<F>>(
         logits: &[[F; LANES]],
         anchor: F,
@@ -207,7 +209,7 @@ fn write_body<T: Stored>(values: &[[T::Compute; LANES]], gradient: &mut [MaybeUn
     }
 }
 
-/// The sum of the lanes, in pairs.
+/// Returns the sum of the lanes, added in pairs.
 #[inline(always)]
 fn total<F: Real>(lanes: [F; LANES]) -> f64 {
     let (mut eight, mut four) = ([0.0; 8], [0.0; 4]);

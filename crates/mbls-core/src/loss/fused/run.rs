@@ -1,6 +1,7 @@
-//! Divides a batch among threads; sums are added in one order, whatever their number.
+//! Distribution of a batch over threads. Sums are added in a fixed order, whatever the number of
+//! threads.
 
-use super::cost::{Cost, Hinge, Nothing, Whole};
+use super::cost::{Cost, Hinge, Nothing, Uniform};
 use super::plan::{Form, Prepared};
 use super::stored::Stored;
 use super::tiles::{self, Source, Target};
@@ -8,14 +9,14 @@ use super::{Sums, rows};
 use crate::parallel::map_tasks;
 use std::mem::MaybeUninit;
 
-/// Numbers a task: fewer are not worth a thread.
+/// Numbers per task; fewer are not worth a thread.
 const TASK: usize = 1 << 14;
 
-/// The most classes of rows whose vectors would not be full: they go as tiles.
+/// Rows with at most this number of classes would not fill vectors and are processed as tiles.
 const FEW: usize = 32;
 
-/// The sums of a batch `[images, classes, positions]`, and the gradient of their weighted sum where
-/// it is wanted.
+/// Computes the sums of a batch `[images, classes, positions]`, and the gradient of their weighted
+/// sum if it is wanted.
 pub(super) fn run<T: Stored>(
     logits: &[T],
     shape: [usize; 2],
@@ -25,7 +26,7 @@ pub(super) fn run<T: Stored>(
 ) -> (Sums, Option<Vec<T>>) {
     match &plan.penalty.form {
         Form::Nothing => run_with(logits, shape, targets, plan, &Nothing, wants_gradient),
-        Form::Whole => run_with(logits, shape, targets, plan, &Whole, wants_gradient),
+        Form::Uniform => run_with(logits, shape, targets, plan, &Uniform, wants_gradient),
         Form::Hinge => run_with(logits, shape, targets, plan, &Hinge, wants_gradient),
         Form::Shaped(cost) => run_with(logits, shape, targets, plan, cost, wants_gradient),
         Form::Augmented(cost) => run_with(logits, shape, targets, plan, cost, wants_gradient),
@@ -70,14 +71,14 @@ fn run_with<T: Stored, C: Cost<T::Compute>>(
         })
     };
     if wants_gradient {
-        // SAFETY: the capacity is that many; the tasks share all of the slots among them, and each
-        // kernel writes all of its own.
+        // SAFETY: the capacity is `logits.len()`; the tasks share all of the slots among them, and
+        // each kernel writes all of its slots.
         unsafe { gradient.set_len(logits.len()) };
     }
     (sums, wants_gradient.then_some(gradient))
 }
 
-/// The parts of a gradient, or that there is none.
+/// Splits a gradient into parts, which are `None` if there is no gradient.
 fn slices<T>(gradient: &mut [T], size: usize, count: usize) -> Vec<Option<&mut [T]>> {
     if gradient.is_empty() {
         return (0..count).map(|_| None).collect();
@@ -87,7 +88,7 @@ fn slices<T>(gradient: &mut [T], size: usize, count: usize) -> Vec<Option<&mut [
 
 fn add_all<T: Send>(tasks: Vec<T>, run: &(dyn Fn(T) -> Sums + Sync)) -> Sums {
     let sums: Vec<Sums> = match tasks.len() {
-        // A thread that waits for a pool to take one task waits longer than the task takes.
+        // Waiting for a pool to run a single task takes longer than the task.
         0 | 1 => tasks.into_iter().map(run).collect(),
         _ => map_tasks(tasks, run),
     };
@@ -160,16 +161,16 @@ mod tests {
             Plan::new("base", 1.0, Base::Focal(Gamma::constant(3.0))),
             penalty(Second::Uniform),
             penalty(Second::Penalty(LogitPenalty::new(1.0)?)),
-            penalty(Second::Penalty(squared)).with_winner("winner", 0.2, 1.0),
+            penalty(Second::Penalty(squared)).with_top_logit("top_logit", 0.2, 1.0),
             penalty(augmented(AugmentedPenalty::Phr)),
             penalty(augmented(AugmentedPenalty::P2)),
         ])
     }
 
-    /// One task, which runs on the thread that asks for it.
+    /// A single task, which runs on the calling thread.
     #[test]
     fn code_without_vector_instructions_agrees() -> Result<()> {
-        // An interpreter is slow: it gets fewer classes, still more than the kernel for few takes.
+        // Miri is slow, so it gets fewer classes, but more than the tile kernel takes.
         let many = if cfg!(miri) { 70 } else { 1000 };
         for dims in [&[7, 5][..], &[3, many], &[1, 5, 70]] {
             let count: usize = dims.iter().product();

@@ -1,7 +1,7 @@
 use crate::simd::Real;
 use half::{bf16, f16};
 
-/// A type that logits are stored in, and the one their loss is computed in.
+/// A type that logits are stored in, with the type their loss is computed in.
 pub(super) trait Stored: Copy + Send + Sync + Default {
     type Compute: Real;
 

@@ -1,8 +1,8 @@
-//! Tiles of positions, or of rows of few classes: the positions are the lanes of the vectors.
+//! Tiles of positions, or of rows with few classes: the lanes of the vectors are positions.
 //!
-//! A tile is copied into a buffer that stays in the first level of the cache. Where they lie, its
-//! planes are a whole image apart, often a power of two, and would compete for the same few lines
-//! in each of the passes over them.
+//! A tile is copied into a buffer that stays in the L1 cache. In the original layout its planes are
+//! a whole image apart, often a power of two, and would compete for the same few cache lines in
+//! each pass over them.
 
 use super::super::targets::IGNORED;
 use super::Sums;
@@ -15,10 +15,10 @@ use std::mem::MaybeUninit;
 /// Positions per tile.
 const TILE: usize = 64;
 
-/// Positions at once: what is summed over classes stays in registers.
+/// Positions processed at once, so that sums over classes stay in registers.
 const LANES: usize = 16;
 
-/// Where the logits of a task are.
+/// The logits of a task.
 pub(super) enum Source<'a, T> {
     /// A slice of each class's plane.
     Planes(&'a [&'a [T]]),
@@ -26,14 +26,14 @@ pub(super) enum Source<'a, T> {
     Rows(&'a [T]),
 }
 
-/// Where the gradient of a task goes, in the layout of the logits.
+/// The destination of a task's gradient, in the layout of the logits.
 pub(super) enum Target<'a, 'b, T> {
     None,
     Planes(&'a mut [&'b mut [MaybeUninit<T>]]),
     Rows(&'a mut [MaybeUninit<T>]),
 }
 
-/// Adds positions; writes all of the gradient of their weighted sum, where it is wanted.
+/// Adds positions. If a gradient is requested, writes all of the gradient of their weighted sum.
 pub(super) fn add<T: Stored, C: Cost<T::Compute>>(
     logits: Source<'_, T>,
     targets: &[u32],
@@ -62,14 +62,14 @@ pub(super) fn add<T: Stored, C: Cost<T::Compute>>(
     sums
 }
 
-/// Lanes of positions: a number of each position of a tile.
+/// One number for each position of a tile, as lanes.
 type Numbers<F> = [[F; LANES]; TILE / LANES];
 
-/// The current tile. Lanes after the last position hold whatever was there.
+/// The current tile. Lanes after the last position have arbitrary contents.
 struct Tile<F> {
     /// Per class.
     logits: Vec<Numbers<F>>,
-    /// Exponentials, of which the gradient is made in place, per class.
+    /// Exponentials per class, replaced in place by the gradient.
     values: Vec<Numbers<F>>,
     max: Numbers<F>,
     first_max: Numbers<u32>,
@@ -78,9 +78,9 @@ struct Tile<F> {
     log_sum: [f64; TILE],
     cost: Numbers<F>,
     slope: Numbers<F>,
-    /// The weight of the row, 0 where it does not count.
+    /// The weight of the row, 0 if it is ignored.
     weight: [f64; TILE],
-    /// What the gradient has at the label.
+    /// The amount subtracted from the gradient at the label.
     at_label: [f64; TILE],
     /// Factors of the exponential and of the cost's slope in the gradient.
     factor: Numbers<F>,
@@ -107,12 +107,12 @@ impl<F: Real> Tile<F> {
         }
     }
 
-    /// What rows have beyond all that is the same for each class.
+    /// Adds the terms that rows have at single classes: label, anchor and maximum.
     fn ends<C: Cost<F>>(&mut self, targets: &[u32], plan: &Prepared<F>, sums: &mut Sums) {
         for (i, &target) in targets.iter().enumerate() {
             let (chunk, lane) = (i / LANES, i % LANES);
             if target == IGNORED {
-                // Whatever its logits are: NaN times 0 would stay NaN.
+                // Independent of its logits: NaN times 0 would be NaN.
                 self.values.iter_mut().for_each(|values| values[chunk][lane] = F::default());
                 continue;
             }
@@ -127,11 +127,11 @@ impl<F: Real> Tile<F> {
                         self.pull[chunk][lane] * self.slope[chunk][lane];
                 }
             }
-            if let Some(winner) = &plan.winner {
-                let (cost, slope) = winner.cost_and_slope(self.max[chunk][lane].f64());
-                sums.winner += self.weight[i] * cost;
+            if let Some(top_logit) = &plan.top_logit {
+                let (cost, slope) = top_logit.cost_and_slope(self.max[chunk][lane].f64());
+                sums.top_logit += self.weight[i] * cost;
                 self.values[first_max as usize][chunk][lane] +=
-                    F::new(self.weight[i] * winner.weight * slope);
+                    F::new(self.weight[i] * top_logit.weight * slope);
             }
         }
     }
@@ -160,7 +160,7 @@ fn load_rows<T: Stored>(rows: &[T], start: usize, logits: &mut [Numbers<T::Compu
 }
 
 for_each_machine! {
-    /// Maximum, exponentials (which become the values) and their sum.
+    /// Computes the maximum, the exponentials (stored in `values`) and their sum.
     fn exponentials<F: Real>(tile: &mut Tile<F>) => exponentials_body::<false, F> | exponentials_body::<true, F>
 }
 
@@ -190,7 +190,7 @@ fn exponentials_body<const FMA: bool, F: Real>(tile: &mut Tile<F>) {
 }
 
 for_each_machine! {
-    /// The bases of the rows, and the factors of their gradients.
+    /// Computes the bases of the rows, and the factors of their gradients.
     fn bases<F: Real>(tile: &mut Tile<F>, targets: &[u32], plan: &Prepared<F>, sums: &mut Sums) => bases_body
 }
 
@@ -227,7 +227,8 @@ fn bases_body<F: Real>(tile: &mut Tile<F>, targets: &[u32], plan: &Prepared<F>, 
 }
 
 for_each_machine! {
-    /// Makes gradients of exponentials, all but what label and maximum have on top, and adds the costs of the classes.
+    /// Converts exponentials to gradients, except for the additional terms at label and maximum,
+    /// and adds the costs of the classes.
     fn finish<F: Real, C: Cost<F>>(tile: &mut Tile<F>, plan: &Prepared<F>, cost: &C)
         => finish_body::<false, F, C> | finish_body::<true, F, C>
 }

@@ -6,13 +6,13 @@ use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
-/// Logits and labels, and how the rows that count become one value: every loss sees shapes, ignored
-/// rows, class weights and the reduction through this type alone.
+/// The logits and labels of a batch, and the reduction of row values to one value. Every loss
+/// handles shapes, ignored rows, class weights and the reduction through this type alone.
 ///
-/// A row is one position of the labels. Its weight is the class weight of its label, 1 without
-/// class weights, in every term of every loss: with v the values of a loss's rows,
-/// [`reduce`](Self::reduce) makes `sum_n w_n v_n / sum_n w_n` of them, or what the [`Reduction`]
-/// says.
+/// A row is one position of the labels. Its weight, in every term of every loss, is the class
+/// weight of its label, or 1 without class weights: with v the values of a loss's rows,
+/// [`reduce`](Self::reduce) computes `sum_n w_n v_n / sum_n w_n`, or what the [`Reduction`]
+/// specifies.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -30,7 +30,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Debug)]
 pub struct LogitBatch {
     source: Tensor,
-    /// One per position of the labels; [`IGNORED`] where a row does not count.
+    /// One per position of the labels; [`IGNORED`] for an ignored row.
     targets: Arc<[u32]>,
     /// The labels' shape.
     shape: Vec<usize>,
@@ -43,7 +43,7 @@ pub struct LogitBatch {
     composed: bool,
 }
 
-/// How the values of rows become the value of a batch; w is the class weight of a row's label, 1
+/// The reduction of row values to the value of a batch; w is the class weight of a row's label, 1
 /// without class weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -58,12 +58,12 @@ pub enum Reduction {
 }
 
 impl LogitBatch {
-    /// Checks a batch; rows labelled `ignore`, any integer, will not count: `Some(-100)` is
+    /// Validates a batch. Rows labelled `ignore`, any integer, are ignored; `Some(-100)` is
     /// PyTorch's default.
     ///
-    /// The logits stay as they are: their layout is changed when [`logits`](Self::logits) is first
-    /// called. The labels are read on the host: where they lie on the CPU already, no device is
-    /// waited for.
+    /// The logits are not copied: [`logits`](Self::logits) changes their layout when it is first
+    /// called. The labels are read on the host; if they are on the CPU already, there is no device
+    /// synchronisation.
     ///
     /// # Shapes
     ///
@@ -74,7 +74,7 @@ impl LogitBatch {
     /// # Errors
     ///
     /// [`Error::Shape`] and [`Error::ElementType`] for other inputs, [`Error::Label`] for a label
-    /// that is neither a class nor `ignore`, [`Error::AllIgnored`] where no row is left.
+    /// that is neither a class nor `ignore`, [`Error::AllIgnored`] if no row is left.
     pub fn new(logits: &Tensor, labels: &Tensor, ignore: Option<i64>) -> Result<Self> {
         let (dims, found) = (logits.dims(), labels.dims());
         if dims.len() < 2 || dims[1] < 2 {
@@ -115,16 +115,16 @@ impl LogitBatch {
         })
     }
 
-    /// This batch with rows weighted by the class of their label; one weight per class, each finite
-    /// and 0 or greater.
+    /// Returns this batch with rows weighted by the class of their label; one weight per class,
+    /// each finite and 0 or greater.
     ///
-    /// A label's weight counts for its row in every term: the uniform part of label smoothing is
-    /// weighted by the row's label too, where PyTorch weights each class of it.
+    /// A label's weight applies to its row in every term: the uniform part of label smoothing, too,
+    /// is weighted by the row's label, whereas PyTorch weights each of its classes.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for another number of weights, [`Error::Setting`] for other weights, or
-    /// where the weights of all rows that count are 0.
+    /// [`Error::Shape`] for another number of weights, [`Error::Setting`] for invalid weights and
+    /// if the weights of all rows that are not ignored are 0.
     pub fn with_class_weights(mut self, weights: &[f64]) -> Result<Self> {
         if weights.len() != self.classes {
             return Err(Error::Shape {
@@ -139,41 +139,45 @@ impl LogitBatch {
         self.class_weights = Some(weights.into());
         let total: f64 = self.row_weights().into_iter().flatten().sum();
         if total == 0.0 || total.is_infinite() {
-            return Err(weight_error(total, "a positive, finite sum over the rows that count"));
+            return Err(weight_error(
+                total,
+                "a positive, finite sum over the rows that are not ignored",
+            ));
         }
         Ok(self)
     }
 
-    /// This batch with another way from the values of rows to that of the batch.
+    /// Returns this batch with another reduction.
     #[must_use]
     pub fn with_reduction(mut self, reduction: Reduction) -> Self {
         self.reduction = reduction;
         self
     }
 
-    /// This batch with losses computed in tensor operations, step by step: the reference for the
-    /// fused kernels, which else compute cross-entropy, label smoothing, the focal, margin,
-    /// ACLS and class-adaptive losses in one pass on the CPU, and all but the last two on CUDA
-    /// devices.
+    /// Returns this batch with losses computed step by step in tensor operations: the reference for
+    /// the fused kernels, which otherwise compute cross-entropy, label smoothing, the focal,
+    /// margin, ACLS and class-adaptive losses in one pass on the CPU, and all but the last two on
+    /// CUDA devices.
     #[must_use]
     pub fn composed(mut self) -> Self {
         self.composed = true;
         self
     }
 
-    /// Whether losses are to be computed in tensor operations.
+    /// Whether losses are computed in tensor operations.
     pub(in crate::loss) fn is_composed(&self) -> bool {
         self.composed
     }
 
-    /// The logits of the rows that count, `[rows, classes]` in f32 or f64, made at the first call.
+    /// Returns the logits of the rows that are not ignored, `[rows, classes]` in f32 or f64,
+    /// computed at the first call.
     ///
-    /// Logits in half precision become f32, so that losses accumulate in it; their gradient comes
-    /// back in half.
+    /// Logits in half precision are converted to f32, so that losses accumulate in it; their
+    /// gradient is in half precision.
     ///
     /// # Errors
     ///
-    /// Where candle fails.
+    /// Returns the errors of candle.
     pub fn logits(&self) -> Result<&Tensor> {
         if let Some(logits) = self.logits.get() {
             return Ok(logits);
@@ -194,12 +198,12 @@ impl LogitBatch {
         Ok(self.logits.get_or_init(|| logits))
     }
 
-    /// The labels of the rows that count, `[rows]` in u32, on the device of the logits, made at the
-    /// first call.
+    /// Returns the labels of the rows that are not ignored, `[rows]` in u32, on the device of the
+    /// logits, computed at the first call.
     ///
     /// # Errors
     ///
-    /// Where candle fails.
+    /// Returns the errors of candle.
     pub fn labels(&self) -> Result<&Tensor> {
         if let Some(labels) = self.labels.get() {
             return Ok(labels);
@@ -209,7 +213,7 @@ impl LogitBatch {
         Ok(self.labels.get_or_init(|| labels))
     }
 
-    /// The number of rows that count, at least 1.
+    /// The number of rows that are not ignored, at least 1.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -219,34 +223,34 @@ impl LogitBatch {
         self.classes
     }
 
-    /// What the mean over the batch divides by: the number of rows that count, with class weights
-    /// the sum of their weights.
+    /// The divisor of the mean over the batch: the number of rows that are not ignored, or with
+    /// class weights the sum of their weights.
     pub fn total_weight(&self) -> f64 {
         self.row_weights().map_or(self.rows as f64, |weights| weights.iter().sum())
     }
 
-    /// How the values of rows become the value of the batch.
+    /// The reduction of row values to the value of the batch.
     pub fn reduction(&self) -> Reduction {
         self.reduction
     }
 
-    /// The value of the batch from one value for each row that counts, `[rows]`; a gradient flows
-    /// through it.
+    /// Reduces one value for each row that is not ignored, `[rows]`, to the value of the batch. The
+    /// result is differentiable.
     ///
     /// # Shapes
     ///
-    /// A scalar, or the labels' shape for [`Reduction::None`].
+    /// A scalar, or the shape of the labels for [`Reduction::None`].
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for values of another shape; [`Error::Value`] on the CPU, where the result
-    /// is not finite because of a masked class, one whose logit is minus infinity; or where candle
-    /// fails.
+    /// [`Error::Shape`] for values of another shape; [`Error::Value`] on the CPU if the result is
+    /// not finite because of a masked class, one whose logit is minus infinity; or an error of
+    /// candle.
     pub fn reduce(&self, per_row: &Tensor) -> Result<Tensor> {
         if per_row.dims() != [self.rows] {
             return Err(Error::Shape {
                 what: "values of rows",
-                expected: format!("[{}], one per row that counts", self.rows),
+                expected: format!("[{}], one per row that is not ignored", self.rows),
                 found: format!("{:?}", per_row.dims()),
             });
         }
@@ -274,13 +278,13 @@ impl LogitBatch {
         Ok(reduced)
     }
 
-    /// The value of the batch from a statistic of all its rows, a scalar: itself for the mean,
+    /// Reduces a statistic of all rows, a scalar, to the value of the batch: itself for the mean,
     /// `rows` times it for the sum.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] for [`Reduction::None`] and with class weights, which such a statistic
-    /// does not have.
+    /// does not support.
     pub(in crate::loss) fn reduce_statistic(&self, statistic: &Tensor) -> Result<Tensor> {
         if let Some(weights) = self.class_weights() {
             return Err(Error::Setting {
@@ -301,18 +305,17 @@ impl LogitBatch {
         }
     }
 
-    /// The logits as they were given, `[N, C, d1, ...]`.
+    /// The original logits, `[N, C, d1, ...]`.
     pub(crate) fn source(&self) -> &Tensor {
         &self.source
     }
 
-    /// One label per position in row-major order of the labels; [`IGNORED`] where a row does not
-    /// count.
+    /// One label per position in row-major order of the labels; [`IGNORED`] for an ignored row.
     pub(crate) fn targets(&self) -> &[u32] {
         &self.targets
     }
 
-    /// The labels of the rows that count.
+    /// The labels of the rows that are not ignored.
     pub(in crate::loss) fn kept_targets(&self) -> impl Iterator<Item = &u32> {
         self.targets.iter().filter(|target| **target != IGNORED)
     }
@@ -322,7 +325,7 @@ impl LogitBatch {
         &self.shape
     }
 
-    /// The same, for an operation that outlives the batch.
+    /// The targets, for an operation that outlives the batch.
     pub(in crate::loss) fn shared_targets(&self) -> Arc<[u32]> {
         self.targets.clone()
     }
@@ -332,13 +335,14 @@ impl LogitBatch {
         self.class_weights.as_deref()
     }
 
-    /// The weights of the rows that count; none without class weights.
+    /// The weights of the rows that are not ignored; `None` without class weights.
     pub(in crate::loss) fn row_weights(&self) -> Option<Vec<f64>> {
         let weights = self.class_weights()?;
         Some(self.kept_targets().map(|&target| weights[target as usize]).collect())
     }
 
-    /// The positions of the rows that count, on the device of the logits; none where all count.
+    /// The positions of the rows that are not ignored, on the device of the logits; `None` if no
+    /// row is ignored.
     fn kept(&self) -> Result<Option<Tensor>> {
         if self.rows == self.targets.len() {
             return Ok(None);

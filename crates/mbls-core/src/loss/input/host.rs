@@ -1,9 +1,9 @@
-//! Tensors of numbers that the program has.
+//! Tensors from numbers in host memory.
 
 use candle_core::{Device, Result, Shape, Tensor};
 
-/// `values` in the element type and on the device of `like`; made on the CPU, since not every
-/// device has f64.
+/// Returns `values` in the element type and on the device of `like`. They are converted on the CPU,
+/// because not every device has f64.
 pub(in crate::loss) fn from_host(
     values: &[f64],
     shape: impl Into<Shape>,
@@ -14,7 +14,7 @@ pub(in crate::loss) fn from_host(
         .to_device(like.device())
 }
 
-/// `value` in the shape, in the element type and on the device of `like`.
+/// Returns `value` in the shape, in the element type and on the device of `like`.
 pub(in crate::loss) fn constant(value: f64, like: &Tensor) -> Result<Tensor> {
     from_host(&[value], (), like)?.broadcast_as(like.shape())
 }

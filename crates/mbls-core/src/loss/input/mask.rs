@@ -1,21 +1,20 @@
 //! Masked classes, whose logit is minus infinity and whose probability is 0.
 //!
-//! Whether a loss is defined for them shows in its value: where it is not, the value is not finite.
-//! So a loss of finite values costs one comparison more.
+//! If a loss is not defined for a masked class, its value is not finite. The check costs a loss
+//! with finite values one comparison.
 
 use crate::loss::targets::IGNORED;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 
-/// An error that names a masked class where one is the reason for a value that is not finite;
-/// `logits` and `targets` are those of the batch that the value is of.
+/// Returns an error that names a masked class if one is the reason for a value that is not finite;
+/// `logits` and `targets` are those of the batch.
 ///
-/// Values on a device are not looked at: nothing waits for it.
+/// Values on a device are not checked, to avoid synchronisation.
 ///
 /// # Errors
 ///
-/// [`Error::Value`] where a label, or another class, is masked and no logit is NaN or plus
-/// infinity.
+/// [`Error::Value`] if a label, or another class, is masked and no logit is NaN or plus infinity.
 pub(in crate::loss) fn check<'a>(
     value: &Tensor,
     logits: impl FnOnce() -> Result<&'a Tensor>,

@@ -1,4 +1,4 @@
-//! From tensors to metrics, which know slices alone.
+//! Conversion of tensors to the slices that metrics accept.
 
 use crate::Result;
 use crate::loss::LogitBatch;
@@ -8,8 +8,8 @@ use crate::metric::{
 use candle_core::{CpuStorage, DType, Device, Storage};
 
 impl LogitBatch {
-    /// The rows that count as predictions, for a metric to be updated with; the logits are copied
-    /// to the host.
+    /// Returns the rows that are not ignored as predictions, with which a metric can be updated;
+    /// the logits are copied to the host.
     ///
     /// ```
     /// use candle_core::{Device, Tensor};
@@ -26,7 +26,7 @@ impl LogitBatch {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](crate::Error::Value) for a logit that is not finite, or where candle fails.
+    /// [`Error::Value`](crate::Error::Value) for a logit that is not finite, or an error of candle.
     pub fn predictions(&self) -> Result<Predictions<'static>> {
         self.on_host(|logits, labels| match logits {
             Host::Single(logits) => {
@@ -38,12 +38,12 @@ impl LogitBatch {
         })
     }
 
-    /// Measures the rows that count with a metric that has seen nothing, as [`measure_logits`]
-    /// does: of a large batch no more than the logits themselves is held.
+    /// Measures the rows that are not ignored with an empty metric, like [`measure_logits`]: a
+    /// large batch needs no more memory than the logits themselves.
     ///
     /// # Errors
     ///
-    /// Those of [`measure_logits`], or where candle fails.
+    /// Returns the errors of [`measure_logits`], or an error of candle.
     pub fn measure<M>(&self, empty: &M) -> Result<M>
     where
         M: PredictionMetric + Sync,
@@ -54,13 +54,14 @@ impl LogitBatch {
         })
     }
 
-    /// Adds the rows that count to the distances between logits; the logits are copied to the host.
+    /// Adds the distances between the logits of the rows that are not ignored; the logits are
+    /// copied to the host.
     ///
     /// # Errors
     ///
     /// [`Error::Value`](crate::Error::Value) for a logit that is not finite,
-    /// [`Error::Shape`](crate::Error::Shape) for another number of classes than before, or
-    /// where candle fails.
+    /// [`Error::Shape`](crate::Error::Shape) for another number of classes than before, or an error
+    /// of candle.
     pub fn add_distances(&self, distances: &mut LogitDistances) -> Result<()> {
         self.on_host(|logits, _| match logits {
             Host::Single(logits) => distances.update(LogitRows::new(logits, self.classes())?),

@@ -1,4 +1,4 @@
-//! What losses are computed from: batches, labels, masks, and operations on their tensors.
+//! The inputs of losses: batches, labels, masks, and operations on their tensors.
 
 pub(in crate::loss) mod batch;
 pub(in crate::loss) mod host;

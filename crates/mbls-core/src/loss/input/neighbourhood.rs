@@ -3,31 +3,31 @@ use crate::loss::targets::IGNORED;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
-/// The labels around each row that counts: a window of three positions along every dimension,
-/// itself in the middle.
+/// The labels around each row that is not ignored: a window of three positions along every
+/// dimension, with the row in its centre.
 ///
-/// A position outside of the image is the nearest one inside (padding by replication); an ignored
-/// one counts as the row itself.
+/// A position outside of the image is replaced by the nearest one inside (replication padding); an
+/// ignored one counts as the row itself.
 pub(in crate::loss) struct Neighbourhood {
     /// `[rows, window]` in u32, on the device of the logits.
     pub(in crate::loss) labels: Tensor,
-    /// The squared distance of each position of the window from its middle.
+    /// The squared distance of each position of the window from its centre.
     pub(in crate::loss) squared_distances: Vec<usize>,
 }
 
 impl Neighbourhood {
-    /// The neighbourhoods of a batch of images or volumes.
+    /// Collects the neighbourhoods of a batch of images or volumes.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for logits of no spatial dimension, or of more than three, or where candle
-    /// fails.
+    /// [`Error::Shape`] for logits with no spatial dimension or more than three, or an error of
+    /// candle.
     pub(in crate::loss) fn new(batch: &LogitBatch) -> Result<Self> {
         let dims = &batch.shape()[1..];
         if !(1..=3).contains(&dims.len()) {
             return Err(Error::Shape {
                 what: "logits",
-                expected: "[N, C, d1, ...] with one to three spatial dimensions, for the loss looks at neighbours"
+                expected: "[N, C, d1, ...] with one to three spatial dimensions, since the loss uses neighbours"
                     .into(),
                 found: format!("{:?}", batch.source().dims()),
             });
@@ -62,7 +62,7 @@ impl Neighbourhood {
     }
 }
 
-/// All positions of a window: 0 for the one before along a dimension, 1 for the same, 2 for the
+/// Returns all positions of a window: along a dimension, 0 is the one before, 1 the same and 2 the
 /// next.
 fn offsets(dimensions: usize) -> Vec<Vec<usize>> {
     (0..3usize.pow(dimensions as u32))

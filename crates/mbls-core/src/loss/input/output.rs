@@ -4,30 +4,30 @@ use candle_core::Tensor;
 /// The value of a loss on one batch.
 #[derive(Clone, Debug)]
 pub struct LossOutput {
-    /// The weighted sum of the terms, to differentiate; f32 for logits in half precision. A
-    /// scalar, or of the labels' shape for [`Reduction::None`](crate::loss::Reduction::None).
+    /// The weighted sum of the terms, differentiable; f32 for logits in half precision. A scalar,
+    /// or in the shape of the labels for [`Reduction::None`](crate::loss::Reduction::None).
     pub total: Tensor,
-    /// What the total is made of, for logs.
+    /// The terms of the total, for logs.
     pub terms: Vec<Term>,
 }
 
 /// One term of a loss.
 #[derive(Clone, Debug)]
 pub struct Term {
-    /// Its name in kebab case, as logs and reports show it.
+    /// The name in kebab case, as logs and reports show it.
     pub name: &'static str,
-    /// Its weight in the total.
+    /// The weight in the total.
     pub weight: f64,
-    /// Its value before weighting, in the shape of the total; it cannot be differentiated.
+    /// The value before weighting, in the shape of the total; it is not differentiable.
     pub value: Tensor,
 }
 
 impl LossOutput {
-    /// A loss of one term so far, `weight * value`.
+    /// Creates a loss of one term, `weight * value`.
     ///
     /// # Errors
     ///
-    /// Where candle fails.
+    /// Returns the errors of candle.
     pub fn new(name: &'static str, weight: f64, value: &Tensor) -> Result<Self> {
         Ok(Self {
             total: value.affine(weight, 0.0)?,
@@ -35,11 +35,11 @@ impl LossOutput {
         })
     }
 
-    /// This loss with `weight * value` added.
+    /// Returns this loss with the term `weight * value` added.
     ///
     /// # Errors
     ///
-    /// Where candle fails.
+    /// Returns the errors of candle.
     pub fn plus(mut self, name: &'static str, weight: f64, value: &Tensor) -> Result<Self> {
         self.total = (self.total + value.affine(weight, 0.0)?)?;
         self.terms.push(Term { name, weight, value: value.detach() });

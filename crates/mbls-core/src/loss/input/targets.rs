@@ -3,11 +3,11 @@ use crate::{Error, Result};
 use candle_core::{CpuStorage, Device, Storage, Tensor};
 use std::sync::Arc;
 
-/// The target of a row that does not count.
+/// The target of an ignored row.
 pub(crate) const IGNORED: u32 = u32::MAX;
 
-/// The labels on the host, in row-major order, [`IGNORED`] in the place of `ignore`, and how many
-/// of them count.
+/// Returns the labels on the host, in row-major order, with [`IGNORED`] in place of `ignore`, and
+/// the number of labels that are not ignored.
 pub(in crate::loss) fn read(
     labels: &Tensor,
     classes: usize,
@@ -40,9 +40,9 @@ fn targets<L: Label>(
     classes: usize,
     ignore: Option<i64>,
 ) -> Result<(Arc<[u32]>, usize)> {
-    // A number that the type does not have ignores nothing.
+    // A number that the label type cannot represent ignores nothing.
     let ignore = of_type::<L>(ignore.as_slice()).first().copied();
-    // So that no class is `IGNORED`.
+    // No class may equal `IGNORED`.
     let most = classes.min(IGNORED as usize);
     let mut counted = 0;
     let mut wrong = None;
@@ -57,7 +57,7 @@ fn targets<L: Label>(
         counted += 1;
         class
     };
-    // Of known length, so that they are written where they stay.
+    // The iterator has a known length, so it writes directly into the `Arc`.
     let targets: Arc<[u32]> = labels.iter().enumerate().map(target).collect();
     match wrong {
         Some((label, row)) => Err(not_a_class(label, row, classes)),

@@ -3,8 +3,7 @@ use crate::loss::ops::{at_label, log_softmax};
 use crate::loss::{LogitBatch, Loss, LossOutput};
 use candle_core::D;
 
-/// The Brier score, a proper score that is bounded: `mean_n sum_k (p_nk - [y_n = k])²`, from 0 to
-/// 2.
+/// The Brier score, a bounded proper score: `mean_n sum_k (p_nk - [y_n = k])²`, from 0 to 2.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -32,8 +31,8 @@ impl Loss for BrierLoss {
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         let probs = log_softmax(batch.logits()?)?.exp()?;
         let label = at_label(&probs, batch)?;
-        // The label's square is taken out of the sum, so that a probability near 1 leaves no
-        // rounding behind.
+        // The label's square is subtracted from the sum, so that a probability near 1 leaves no
+        // rounding error.
         let others = (probs.sqr()?.sum(D::Minus1)? - label.sqr()?)?;
         let scores = (others + label.affine(-1.0, 1.0)?.sqr()?)?;
         LossOutput::new("brier", 1.0, &batch.reduce(&scores)?)

@@ -19,7 +19,7 @@ use candle_core::Tensor;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CrossEntropy;
 
-/// The term's name, in every loss that has it.
+/// The name of the term, in every loss that has it.
 pub(in crate::loss) const TERM: &str = "cross-entropy";
 
 impl Loss for CrossEntropy {
@@ -39,7 +39,7 @@ impl Loss for CrossEntropy {
     }
 }
 
-/// `-log p_n[y_n]` of log-probabilities, `[rows]`.
+/// Returns `-log p_n[y_n]` of log-probabilities, `[rows]`.
 pub(in crate::loss) fn negative_log_likelihood(
     log_probs: &Tensor,
     batch: &LogitBatch,

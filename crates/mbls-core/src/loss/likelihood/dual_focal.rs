@@ -4,11 +4,11 @@ use crate::loss::ops::{at_label, log_softmax, maximum};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::D;
 
-/// Dual focal loss: `mean_n -(1 - p_n[y_n] + q_n)^gamma log p_n[y_n]`, where q is the greatest of
-/// the row's probabilities below that of the label, 0 where none is.
+/// Dual focal loss: `mean_n -(1 - p_n[y_n] + q_n)^gamma log p_n[y_n]`, where q is the largest of
+/// the row's probabilities below that of the label, or 0 if there is none.
 ///
-/// The gap to the next class, not the distance to certainty, decides how much a row weighs. q has a
-/// gradient, to the first of tied classes.
+/// The gap to the next class, not the distance to certainty, determines the weight of a row. q has
+/// a gradient, which goes to the first of tied classes.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -32,11 +32,11 @@ pub struct DualFocal {
 }
 
 impl DualFocal {
-    /// Focuses by `gamma`, 0 or greater; published with 5.
+    /// Creates the loss with exponent `gamma`, 0 or greater; published with 5.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for another `gamma`.
+    /// [`Error::Setting`](crate::Error::Setting) for an invalid `gamma`.
     pub fn new(gamma: f64) -> Result<Self> {
         Ok(Self { gamma: setting::non_negative("gamma", gamma)? })
     }
@@ -54,8 +54,9 @@ impl Loss for DualFocal {
         let below =
             logits.detach().broadcast_lt(&at_label(&logits.detach(), batch)?.unsqueeze(1)?)?;
         let next = maximum(&below.where_cond(&probs, &probs.zeros_like()?)?)?.squeeze(D::Minus1)?;
-        let doubt = (next - at_label(&probs, batch)?)?.affine(1.0, 1.0)?;
-        let losses = (modulation(&doubt, self.gamma)? * at_label(&log_probs, batch)?)?.neg()?;
+        let complement = (next - at_label(&probs, batch)?)?.affine(1.0, 1.0)?;
+        let losses =
+            (modulation(&complement, self.gamma)? * at_label(&log_probs, batch)?)?.neg()?;
         LossOutput::new("dual-focal", 1.0, &batch.reduce(&losses)?)
     }
 }

@@ -17,11 +17,11 @@ pub struct Focal {
 }
 
 impl Focal {
-    /// Focuses by `gamma`, 0 or greater; published for calibration with 3.
+    /// Creates the loss with exponent `gamma`, 0 or greater; published for calibration with 3.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for another `gamma`.
+    /// [`Error::Setting`](crate::Error::Setting) for an invalid `gamma`.
     pub fn new(gamma: f64) -> Result<Self> {
         Ok(Self { gamma: setting::non_negative("gamma", gamma)? })
     }
@@ -47,18 +47,18 @@ impl Loss for Focal {
     }
 }
 
-/// The term's name, in every loss that has it.
+/// The name of the term, in every loss that has it.
 pub(in crate::loss) const TERM: &str = "focal";
 
-/// `-(1 - p)^gamma log p` of `log p`.
+/// Computes `-(1 - p)^gamma log p` from `log p`.
 pub(in crate::loss) fn focal(log_prob: &Tensor, gamma: f64) -> candle_core::Result<Tensor> {
     (modulation(&log_prob.exp()?.affine(-1.0, 1.0)?, gamma)? * log_prob)?.neg()
 }
 
-/// `doubt^gamma` of a doubt `1 - p` of 0 or greater; the constant 0 where it is 0, since the
+/// Computes `x^gamma` of `x = 1 - p`, 0 or greater; the constant 0 where it is 0, because the
 /// power's derivative there is infinite for gamma < 1.
-pub(in crate::loss) fn modulation(doubt: &Tensor, gamma: f64) -> candle_core::Result<Tensor> {
-    let certain = doubt.le(0.0)?;
-    let power = certain.where_cond(&doubt.ones_like()?, doubt)?.powf(gamma)?;
-    certain.where_cond(&doubt.zeros_like()?, &power)
+pub(in crate::loss) fn modulation(complement: &Tensor, gamma: f64) -> candle_core::Result<Tensor> {
+    let certain = complement.le(0.0)?;
+    let power = certain.where_cond(&complement.ones_like()?, complement)?.powf(gamma)?;
+    certain.where_cond(&complement.zeros_like()?, &power)
 }

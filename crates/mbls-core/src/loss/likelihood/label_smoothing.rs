@@ -8,7 +8,7 @@ use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 ///
 /// The target of a row is `1 - alpha + alpha / C` at its label and `alpha / C` elsewhere. As a
 /// penalty on logits this is `CE + alpha mean_n (l_n[y_n] - mean_k l_nk)`: it pulls the label's
-/// logit to the mean of all, however small the distance.
+/// logit towards the mean of all logits, however small the distance.
 ///
 /// # References
 ///
@@ -24,12 +24,12 @@ impl LabelSmoothing {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for another `alpha`.
+    /// [`Error::Setting`](crate::Error::Setting) for an invalid `alpha`.
     pub fn new(alpha: f64) -> Result<Self> {
         Ok(Self { alpha: setting::fraction("alpha", alpha)? })
     }
 
-    /// The share of the uniform distribution in the target.
+    /// The weight of the uniform distribution in the target.
     pub fn alpha(&self) -> f64 {
         self.alpha
     }

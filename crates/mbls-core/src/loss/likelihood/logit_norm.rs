@@ -5,14 +5,15 @@ use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::{D, DType, Tensor};
 use half::f16;
 
-/// Cross-entropy of normalised logits: `CE(l / (tau (|l| + 1e-7)))`, |l| the Euclidean norm of a
-/// row.
+/// Cross-entropy of normalised logits: `CE(l / (tau (|l| + 1e-7)))`, with |l| the Euclidean norm of
+/// a row.
 ///
-/// Only the direction of a row is trained; its norm, and so overconfidence, cannot grow to lower
-/// the loss. Probabilities of such a model are those of the normalised logits.
+/// Only the direction of a row is trained: its norm, and with it overconfidence, cannot grow to
+/// lower the loss. The probabilities of such a model are those of the normalised logits.
 ///
-/// The gradient of a row near 0 is large: by up to `1 / (1e-7 tau)`. Of logits in f16 that factor
-/// is at most 65504, the greatest number of the type; the direction of the gradient stays.
+/// The gradient of a row near 0 is large, by a factor of up to `1 / (1e-7 tau)`. For logits in f16
+/// that factor is limited to 65504, the largest number of the type; the direction of the gradient
+/// is unchanged.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -36,15 +37,15 @@ pub struct LogitNorm {
     tau: f64,
 }
 
-/// What the published code adds to the norm.
+/// The constant that the published code adds to the norm.
 const EPSILON: f64 = 1e-7;
 
 impl LogitNorm {
-    /// Normalises to a norm of `1 / tau`, tau positive; published with 0.04 on CIFAR-10.
+    /// Normalises to a norm of `1 / tau`, with tau positive; published with 0.04 on CIFAR-10.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for another `tau`.
+    /// [`Error::Setting`](crate::Error::Setting) for an invalid `tau`.
     pub fn new(tau: f64) -> Result<Self> {
         Ok(Self { tau: setting::positive("tau", tau)? })
     }
@@ -65,21 +66,21 @@ impl Loss for LogitNorm {
     }
 }
 
-/// Normalised logits `[rows, classes]`, and by what they were divided `[rows, 1]`.
+/// Normalised logits `[rows, classes]`, and their divisors `[rows, 1]`.
 struct Normalised {
     logits: Tensor,
     divisor: Tensor,
 }
 
 impl LogitNorm {
-    /// `l / (tau (|l| + 1e-7))`.
+    /// Computes `l / (tau (|l| + 1e-7))`.
     ///
-    /// A row is divided by its greatest absolute value first, whose square may be out of range.
-    /// What is smaller than the addend to the norm is not: the quotient of both then stays within
-    /// range.
+    /// A row is first divided by its largest absolute value, whose square may be out of range. A
+    /// value smaller than the constant added to the norm is replaced by that constant, so that the
+    /// quotient of both stays in range.
     fn normalised(&self, logits: &Tensor) -> candle_core::Result<Normalised> {
         let scale = logits.detach().abs()?.max_keepdim(D::Minus1)?;
-        // False for NaN, which so stays.
+        // False for NaN, which is kept.
         let scale = scale.lt(EPSILON)?.where_cond(&constant(EPSILON, &scale)?, &scale)?;
         let unit = logits.broadcast_div(&scale)?;
         let divisor = ((norm(&unit)? + constant(EPSILON, &scale)?.div(&scale)?)? * self.tau)?;
@@ -91,21 +92,21 @@ impl LogitNorm {
 }
 
 impl Normalised {
-    /// The same values, with the gradient of a row scaled down so that its derivative by the logits
-    /// is at most `slope` times that by the normalised ones. Without it the gradient of a row near
-    /// 0 is beyond the range of f16.
+    /// Returns the same values, with the gradient of each row scaled down so that its derivative by
+    /// the logits is at most `slope` times that by the normalised ones. Otherwise the gradient of a
+    /// row near 0 exceeds the range of f16.
     fn with_slope_of_at_most(self, slope: f64) -> candle_core::Result<Self> {
         let factor = self.divisor.affine(slope, 0.0)?;
         let factor = factor.gt(1.0)?.where_cond(&factor.ones_like()?, &factor)?;
         let values = self.logits.detach();
-        // The difference is 0 and has the gradient.
+        // The difference is 0 and carries the gradient.
         let logits = (&values + (&self.logits - &values)?.broadcast_mul(&factor)?)?;
         Ok(Self { logits, ..self })
     }
 }
 
-/// The Euclidean norm of each row, `[rows, 1]`; the derivative at 0 is 0, where that of the root is
-/// infinite.
+/// Returns the Euclidean norm of each row, `[rows, 1]`. The derivative at 0 is 0, where that of the
+/// root is infinite.
 fn norm(logits: &Tensor) -> candle_core::Result<Tensor> {
     let squares = logits.sqr()?.sum_keepdim(D::Minus1)?;
     let zero = squares.eq(0.0)?;

@@ -1,4 +1,4 @@
-//! Losses of the probability of the label, or of its distance.
+//! Losses of the predicted probabilities.
 
 pub(in crate::loss) mod brier;
 pub(in crate::loss) mod cross_entropy;

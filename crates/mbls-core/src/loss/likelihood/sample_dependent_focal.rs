@@ -4,9 +4,9 @@ use crate::loss::fused::{self, Base, Gamma, Plan};
 use crate::loss::ops::{at_label, log_softmax};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 
-/// Sample-dependent focal loss (FLSD-53): [`Focal`](crate::loss::Focal) with gamma 5 where
-/// `p_n[y_n] < 0.2`, 3 where it is below 0.5, and a given one from there on. The choice of gamma
-/// has no gradient.
+/// Sample-dependent focal loss (FLSD-53): [`Focal`](crate::loss::Focal) with gamma 5 for
+/// `p_n[y_n] < 0.2`, 3 if it is below 0.5, and a given gamma otherwise. The choice of gamma has no
+/// gradient.
 ///
 /// ```
 /// use mbls_core::loss::SampleDependentFocal;
@@ -25,15 +25,16 @@ pub struct SampleDependentFocal {
     gamma: f64,
 }
 
-/// Probabilities below which a gamma holds, rising.
+/// Upper bounds of the probability and their gamma, in ascending order.
 const STEPS: [(f64, f64); 2] = [(0.2, 5.0), (0.5, 3.0)];
 
 impl SampleDependentFocal {
-    /// Focuses by `gamma`, 0 or greater, from a probability of 0.5 on; published with 3.
+    /// Creates the loss with exponent `gamma`, 0 or greater, for probabilities of at least 0.5;
+    /// published with 3.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for another `gamma`.
+    /// [`Error::Setting`](crate::Error::Setting) for an invalid `gamma`.
     pub fn new(gamma: f64) -> Result<Self> {
         Ok(Self { gamma: setting::non_negative("gamma", gamma)? })
     }

@@ -8,9 +8,10 @@ use candle_core::D;
 /// around a position, `mean_n -sum_o w_o log p_n[y_{n+o}]`.
 ///
 /// o runs over the positions of a window of three along each spatial dimension. The position itself
-/// has weight 1/2; its neighbours share the other half as `exp(-|o|² / (2 sigma²))`. Targets are so
-/// soft at the borders of objects only. A position outside of the image is the nearest one inside,
-/// as published; an ignored neighbour counts as the position itself.
+/// has weight 1/2; its neighbours share the other half in proportion to `exp(-|o|² / (2 sigma²))`.
+/// Targets are therefore soft only at the borders of objects. A position outside of the image is
+/// replaced by the nearest one inside, as published; an ignored neighbour counts as the position
+/// itself.
 ///
 /// # Shapes
 ///
@@ -40,18 +41,20 @@ pub struct SpatialLabelSmoothing {
 }
 
 impl SpatialLabelSmoothing {
-    /// Smooths with a Gaussian of standard deviation `sigma` positions, positive; published with 1.
+    /// Smooths with a Gaussian of standard deviation `sigma` in positions, positive; published with
+    /// 1.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for another `sigma`.
+    /// [`Error::Setting`](crate::Error::Setting) for an invalid `sigma`.
     pub fn new(sigma: f64) -> Result<Self> {
         Ok(Self { sigma: setting::positive("sigma", sigma)? })
     }
 
-    /// The weights of a window from the squared distances of its positions.
+    /// Returns the weights of a window, computed from the squared distances of its positions.
     fn weights(&self, squared_distances: &[usize]) -> Vec<f64> {
-        // Relative to the nearest neighbours, so that a small sigma leaves them something.
+        // Relative to the nearest neighbours, so that their weights do not vanish for a small
+        // sigma.
         let gaussian = |&d: &usize| match d {
             0 => 0.0,
             _ => (-(d as f64 - 1.0) / (2.0 * self.sigma * self.sigma)).exp(),

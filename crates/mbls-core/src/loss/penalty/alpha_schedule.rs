@@ -2,17 +2,17 @@ use crate::loss::setting;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How the weight of a penalty grows over epochs; never beyond the greatest one.
+/// The growth of a penalty's weight over epochs, up to a maximum.
 ///
 /// # References
 ///
 /// The published code of MbLS (by-liu/MbLS, `LogitMarginL1.schedule_alpha`); the paper's results
-/// are without one.
+/// use none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum AlphaSchedule {
-    /// It stays.
+    /// The weight is constant.
     #[default]
     None,
     /// `alpha + mu` after each epoch.
@@ -35,7 +35,7 @@ pub enum AlphaSchedule {
 }
 
 impl AlphaSchedule {
-    /// This schedule, where its settings are in range.
+    /// Returns this schedule if its settings are in range.
     pub(in crate::loss) fn checked(self) -> Result<Self> {
         match self {
             Self::None => {}
@@ -53,7 +53,7 @@ impl AlphaSchedule {
         }
     }
 
-    /// The weight after the epoch with this index from 0.
+    /// Returns the weight after the epoch with this index, from 0.
     pub(in crate::loss) fn after_epoch(self, alpha: f64, epoch: usize, max_alpha: f64) -> f64 {
         let next = match self {
             Self::Add { mu } => alpha + mu,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A penalty function of the augmented Lagrangian method, on constraints h <= 0 with multipliers
 /// lambda and parameters rho.
 ///
-/// Its derivative with respect to h is the next multiplier.
+/// The derivative with respect to h is the next multiplier.
 ///
 /// # References
 ///
@@ -24,7 +24,8 @@ pub enum AugmentedPenalty {
 }
 
 impl AugmentedPenalty {
-    /// The penalty of constraints `[rows, classes]`; `lambda` and `rho` `[1, classes]`.
+    /// Computes the penalty of constraints `[rows, classes]`; `lambda` and `rho` are
+    /// `[1, classes]`.
     pub(in crate::loss) fn value(
         self,
         h: &Tensor,
@@ -32,14 +33,14 @@ impl AugmentedPenalty {
         rho: &Tensor,
     ) -> Result<Tensor> {
         if self == Self::Phr {
-            // Multiplied out, since the squares of great multipliers leave no digits to their
-            // difference.
+            // Expanded, because the difference of the squares of large multipliers would lose all
+            // digits.
             let inactive = h.broadcast_mul(rho)?.broadcast_add(lambda)?.lt(0.0)?;
             let active = (h * h.broadcast_mul(rho)?.affine(0.5, 0.0)?.broadcast_add(lambda)?)?;
             let floor = (lambda.sqr()? / rho.affine(-2.0, 0.0)?)?.broadcast_as(h.shape())?;
             return inactive.where_cond(&floor, &active);
         }
-        // One of the two parts is 0, and so is what it adds.
+        // One of the two parts is 0, and so is its contribution.
         let above = above_zero(h)?;
         let below = (h - &above)?;
         let satisfied =
@@ -54,7 +55,7 @@ impl AugmentedPenalty {
         sum + cube.affine(1.0 / 6.0, 0.0)?
     }
 
-    /// Its derivative with respect to the constraints.
+    /// Computes the derivative with respect to the constraints.
     pub(in crate::loss) fn derivative(
         self,
         h: &Tensor,
@@ -76,8 +77,8 @@ impl AugmentedPenalty {
     }
 }
 
-/// `max(0, x)`, with derivative 1 at 0: at a constraint just met the multiplier acts in full. NaN
-/// stays.
+/// Computes `max(0, x)` with derivative 1 at 0, so that the multiplier has its full effect at a
+/// constraint that is just met. NaN is kept.
 fn above_zero(x: &Tensor) -> Result<Tensor> {
     x.lt(0.0)?.where_cond(&constant(0.0, x)?, x)
 }

@@ -5,12 +5,13 @@ use crate::loss::{LogitBatch, Loss, LossOutput, state_error};
 use crate::metric::LogitDistances;
 use crate::{Error, Result};
 
-/// MbLS whose margin a [`MarginRule`] chooses from the distances of the network that is trained.
+/// MbLS whose margin a [`MarginRule`] chooses from the logit distances of the network being
+/// trained.
 ///
-/// It is cross-entropy for the epochs that the rule names. [`observe`](Loss::observe) collects the
-/// distances between the logits of validation data, and at the end of the last of these epochs the
-/// rule makes a margin of them, which stays. Where nothing was observed in that epoch, the next one
-/// that observes chooses.
+/// The loss is cross-entropy for the number of epochs that the rule specifies.
+/// [`observe`](Loss::observe) collects the distances between the logits of validation data. At the
+/// end of the last of these epochs the rule chooses the margin, which is fixed from then on. If
+/// nothing was observed in that epoch, the next epoch with observations chooses.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -30,23 +31,23 @@ use crate::{Error, Result};
 pub struct AutoMargin {
     rule: MarginRule,
     epochs: usize,
-    /// With the chosen margin, once there is one.
+    /// With the chosen margin, if there is one.
     loss: MarginLoss,
     chosen: Option<f64>,
-    /// Of the validation data of this epoch.
+    /// For the validation data of this epoch.
     observed: LogitDistances,
 }
 
-/// What stands in a saved state where no margin is chosen yet.
+/// The value in a saved state if no margin is chosen yet.
 const NOT_CHOSEN: f64 = -1.0;
 
 impl AutoMargin {
-    /// Gives `loss` the margin that a rule chooses; until then it is cross-entropy.
+    /// Creates a loss that is cross-entropy until the rule chooses the margin of `loss`.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] for settings of the rule that are out of range, and for a rule that needs
-    /// no distances: its margin is known before ([`MarginRule::of_data`]).
+    /// no distances, because its margin is known in advance ([`MarginRule::of_data`]).
     pub fn new(rule: MarginRule, loss: MarginLoss) -> Result<Self> {
         let rule = rule.checked()?;
         let Some(epochs) = rule.epochs() else {
@@ -101,16 +102,16 @@ impl Loss for AutoMargin {
             && epoch + 1 >= self.epochs
             && let Some(margin) = self.rule.of_distances(&self.observed)
         {
-            // Distances are finite and not negative, and so is what rules make of them, but for a
-            // factor that overflows.
+            // Distances are finite and not negative, and so are the margins of rules, unless a
+            // factor overflows.
             let _ = self.choose(margin.min(f64::MAX));
         }
         self.observed = crate::metric::Metric::empty(&self.observed);
         self.loss.end_epoch(epoch);
     }
 
-    /// The margin, -1 where none is chosen yet, and what a schedule of alpha adds. What was
-    /// observed since the end of an epoch is not part of it.
+    /// Returns the margin, or -1 if none is chosen yet, and the state of a schedule of alpha.
+    /// Observations since the end of the last epoch are not included.
     fn state(&self) -> Vec<f64> {
         [vec![self.chosen.unwrap_or(NOT_CHOSEN)], self.loss.state()].concat()
     }

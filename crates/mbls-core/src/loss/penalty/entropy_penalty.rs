@@ -6,9 +6,9 @@ use candle_core::Tensor;
 
 /// Explicit confidence penalty (ECP): `CE - alpha mean_{n,k} -p_nk log p_nk`.
 ///
-/// As published, the entropy is averaged over classes too (so `alpha` acts `1 / C` as strongly as
-/// on the entropy of a row), and p is held between 1e-10 and 1 - 1e-10; a probability held so has
-/// no gradient.
+/// The entropy, as published, is averaged over classes too (so `alpha` has `1 / C` of its effect on
+/// the entropy of a row), and p is clamped to the range from 1e-10 to 1 - 1e-10; a clamped
+/// probability has no gradient.
 ///
 /// # References
 ///
@@ -19,7 +19,7 @@ pub struct EntropyPenalty {
     alpha: f64,
 }
 
-/// The distance of p from 0 and from 1 that the published code keeps.
+/// The smallest distance of p from 0 and from 1 in the published code.
 const CLAMP: f64 = 1e-10;
 
 impl EntropyPenalty {
@@ -27,7 +27,7 @@ impl EntropyPenalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for another `alpha`.
+    /// [`Error::Setting`](crate::Error::Setting) for an invalid `alpha`.
     pub fn new(alpha: f64) -> Result<Self> {
         Ok(Self { alpha: setting::non_negative("alpha", alpha)? })
     }
@@ -51,12 +51,12 @@ impl Loss for EntropyPenalty {
     }
 }
 
-/// `mean_k -p_nk log p_nk` of log-probabilities, `[rows]`.
+/// Computes `mean_k -p_nk log p_nk` of log-probabilities, `[rows]`.
 ///
-/// The clamp acts on `log p`: in f32 no number lies between 1 - 1e-10 and 1, but -1e-10 is one.
+/// The clamp acts on `log p`: f32 has no number between 1 - 1e-10 and 1, but it has -1e-10.
 fn mean_entropy(log_probs: &Tensor) -> candle_core::Result<Tensor> {
     let (low, high) = (CLAMP.ln(), (-CLAMP).ln_1p());
-    // Each comparison is false for NaN, which so stays.
+    // Each comparison is false for NaN, which is kept.
     let clamped = log_probs.lt(low)?.where_cond(&constant(low, log_probs)?, log_probs)?;
     let clamped = clamped.gt(high)?.where_cond(&constant(high, log_probs)?, &clamped)?;
     mean_over_classes(&(clamped.exp()? * &clamped)?)?.neg()

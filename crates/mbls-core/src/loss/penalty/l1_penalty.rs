@@ -4,10 +4,10 @@ use crate::loss::ops::{abs, log_softmax};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::D;
 
-/// Cross-entropy and the distance of the probabilities from uniform ones: `CE + alpha mean_n sum_k
-/// |p_nk - 1/C|`.
+/// Cross-entropy plus the distance of the probabilities from uniform ones:
+/// `CE + alpha mean_n sum_k |p_nk - 1/C|`.
 ///
-/// The sum over classes is that of the published code. The derivative at `p_nk = 1/C` is 0.
+/// The sum over classes is as in the published code. The derivative at `p_nk = 1/C` is 0.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -22,8 +22,8 @@ use candle_core::D;
 ///
 /// # References
 ///
-/// Code by-liu/MbLS, `calibrate/losses/penalty_l1.py`; a relative of the L1 constraint that the
-/// paper of MbLS (arXiv 2111.15430) sets against its own.
+/// Code by-liu/MbLS, `calibrate/losses/penalty_l1.py`; related to the L1 constraint that the MbLS
+/// paper (arXiv 2111.15430) compares its method with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct L1Penalty {
     alpha: f64,
@@ -34,7 +34,7 @@ impl L1Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for another `alpha`.
+    /// [`Error::Setting`](crate::Error::Setting) for an invalid `alpha`.
     pub fn new(alpha: f64) -> Result<Self> {
         Ok(Self { alpha: setting::non_negative("alpha", alpha)? })
     }

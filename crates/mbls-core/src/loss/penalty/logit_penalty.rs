@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 /// A penalty on logit distances beyond a margin: `mean_k w_k s(max(0, a_n - l_nk - m_k))` for each
 /// row n.
 ///
-/// a is the [`Anchor`], by default the greatest logit, m the margin, s the [`PenaltyShape`], by
-/// default linear, and w the weight of a class, by default 1. The mean is over all classes, the top
-/// logit included, or a sum: [`ClassReduction`]. The gradient of the maximum goes to the first of
-/// tied logits, unless the anchor is detached; a distance of exactly the margin has derivative 0.
+/// a is the [`Anchor`], by default the largest logit; m is the margin; s is the [`PenaltyShape`],
+/// by default linear; w is the weight of a class, by default 1. The mean is over all classes,
+/// including the top logit, and may be replaced by a sum: see [`ClassReduction`]. The gradient of
+/// the maximum goes to the first of tied logits, unless the anchor is detached. At a distance of
+/// exactly the margin the derivative is 0.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// let logits = Tensor::new(&[[12f32, 0., 3., 9.]], &Device::Cpu)?;
 /// let batch = LogitBatch::new(&logits, &Tensor::new(&[0u32], &Device::Cpu)?, None)?;
-/// // Distances 0, 12, 9 and 3; two pass the margin, by 2 and by nothing more than the margin itself.
+/// // Distances 0, 12, 9 and 3: one exceeds the margin, by 3, and one equals it.
 /// assert_eq!(LogitPenalty::new(9.0)?.per_row(&batch)?.to_vec1::<f32>()?, [0.75]);
 /// let squared = LogitPenalty::new(9.0)?.with_shape(PenaltyShape::Quadratic)?;
 /// assert_eq!(squared.per_row(&batch)?.to_vec1::<f32>()?, [2.25]);
@@ -39,12 +40,12 @@ pub struct LogitPenalty {
     class_reduction: ClassReduction,
 }
 
-/// The distances up to which nothing is penalised.
+/// The distances up to which there is no penalty.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Margin {
-    /// One for all classes.
+    /// One margin for all classes.
     Same(f64),
-    /// A weight for each class, as many as the logits have.
+    /// One margin per class, as many as the logits have.
     PerClass(Vec<f64>),
 }
 
@@ -53,14 +54,14 @@ pub enum Margin {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Anchor {
-    /// The greatest of the row: the predicted class.
+    /// The largest logit of the row, that of the predicted class.
     #[default]
     Max,
-    /// That of the label: other classes may pass it at no cost.
+    /// The logit of the label: other classes may exceed it at no cost.
     Target,
 }
 
-/// What an excess e over the margin costs.
+/// The cost of an excess e over the margin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -70,31 +71,31 @@ pub enum PenaltyShape {
     Linear,
     /// e².
     Quadratic,
-    /// Huber's: e²/2 up to delta, delta (e - delta/2) beyond.
+    /// Huber: e²/2 up to delta, delta (e - delta/2) beyond.
     Huber {
-        /// The excess at which the cost turns linear, positive.
+        /// The excess from which the cost is linear, positive.
         delta: f64,
     },
 }
 
-/// How the classes' penalties become that of a row.
+/// The reduction of the penalties of classes to that of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassReduction {
-    /// Their mean, as in the published code of MbLS.
+    /// The mean, as in the published code of MbLS.
     #[default]
     Mean,
-    /// Their sum, as in the equations of its paper: the same weight acts C times as strongly.
+    /// The sum, as in the equations of its paper: the same weight has C times the effect.
     Sum,
 }
 
 impl LogitPenalty {
-    /// Penalises distances to the maximum greater than `margin`, 0 or greater; linearly, averaged
-    /// over classes.
+    /// Penalises distances to the maximum that exceed `margin`, 0 or greater; linear, averaged over
+    /// classes.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for another `margin`.
+    /// [`Error::Setting`] for an invalid `margin`.
     pub fn new(margin: f64) -> Result<Self> {
         Ok(Self {
             margin: Margin::Same(setting::non_negative("margin", margin)?),
@@ -106,43 +107,43 @@ impl LogitPenalty {
         })
     }
 
-    /// This penalty with another margin, 0 or greater, for all classes.
+    /// Returns this penalty with another margin, 0 or greater, for all classes.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for another margin.
+    /// [`Error::Setting`] for an invalid margin.
     pub fn with_margin(mut self, margin: f64) -> Result<Self> {
         self.margin = Margin::Same(setting::non_negative("margin", margin)?);
         Ok(self)
     }
 
-    /// This penalty with a margin for each class, 0 or greater.
+    /// Returns this penalty with a margin for each class, 0 or greater.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for other margins.
+    /// [`Error::Setting`] for invalid margins.
     pub fn with_class_margins(mut self, margins: Vec<f64>) -> Result<Self> {
         setting::each_non_negative("margin", &margins)?;
         self.margin = Margin::PerClass(margins);
         Ok(self)
     }
 
-    /// This penalty with another logit to measure distances from.
+    /// Returns this penalty with distances measured from another logit.
     #[must_use]
     pub fn with_anchor(mut self, anchor: Anchor) -> Self {
         self.anchor = anchor;
         self
     }
 
-    /// This penalty without a gradient into the anchor: it lifts the other logits and leaves the
-    /// anchor.
+    /// Returns this penalty without a gradient into the anchor: it raises the other logits and does
+    /// not change the anchor.
     #[must_use]
     pub fn with_detached_anchor(mut self) -> Self {
         self.detached_anchor = true;
         self
     }
 
-    /// This penalty with another cost of an excess.
+    /// Returns this penalty with another cost of an excess.
     ///
     /// # Errors
     ///
@@ -155,26 +156,26 @@ impl LogitPenalty {
         Ok(self)
     }
 
-    /// This penalty with a weight for each class, 0 or greater. The mean still divides by the
-    /// number of classes.
+    /// Returns this penalty with a weight for each class, 0 or greater. The mean still divides by
+    /// the number of classes.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for other weights.
+    /// [`Error::Setting`] for invalid weights.
     pub fn with_class_weights(mut self, weights: Vec<f64>) -> Result<Self> {
         setting::each_non_negative("class weights", &weights)?;
         self.class_weights = Some(weights);
         Ok(self)
     }
 
-    /// This penalty with the sum over classes, or the mean.
+    /// Returns this penalty with the sum over classes, or the mean.
     #[must_use]
     pub fn with_class_reduction(mut self, reduction: ClassReduction) -> Self {
         self.class_reduction = reduction;
         self
     }
 
-    /// The distances up to which nothing is penalised.
+    /// The distances up to which there is no penalty.
     pub fn margin(&self) -> &Margin {
         &self.margin
     }
@@ -189,27 +190,27 @@ impl LogitPenalty {
         self.detached_anchor
     }
 
-    /// What an excess costs.
+    /// The cost of an excess.
     pub fn shape(&self) -> PenaltyShape {
         self.shape
     }
 
-    /// The weights of the classes, where they differ.
+    /// The weights of the classes, if they were set.
     pub fn class_weights(&self) -> Option<&[f64]> {
         self.class_weights.as_deref()
     }
 
-    /// How the classes' penalties become that of a row.
+    /// The reduction of the penalties of classes to that of a row.
     pub fn class_reduction(&self) -> ClassReduction {
         self.class_reduction
     }
 
-    /// The penalty of each row that counts, `[rows]`.
+    /// Computes the penalty of each row that is not ignored, `[rows]`.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where margins or weights are for another number of classes, or where candle
-    /// fails.
+    /// [`Error::Shape`] if margins or weights are for another number of classes, or an error of
+    /// candle.
     pub fn per_row(&self, batch: &LogitBatch) -> Result<Tensor> {
         let logits = batch.logits()?;
         let anchor = match self.anchor {
@@ -218,7 +219,7 @@ impl LogitPenalty {
         };
         let anchor = if self.detached_anchor { anchor.detach() } else { anchor };
         let distance = anchor.broadcast_sub(logits)?;
-        // candle's relu has derivative 1 at 0. The comparisons are false for NaN, which so stays.
+        // candle's relu has derivative 1 at 0. The comparisons are false for NaN, which is kept.
         let excess = match &self.margin {
             Margin::Same(margin) => distance
                 .le(*margin)?
@@ -246,7 +247,7 @@ impl LogitPenalty {
 }
 
 impl PenaltyShape {
-    /// The cost of each excess, 0 or greater.
+    /// Computes the cost of each excess, 0 or greater.
     fn cost(self, excess: &Tensor) -> candle_core::Result<Tensor> {
         match self {
             Self::Linear => Ok(excess.clone()),
@@ -260,7 +261,7 @@ impl PenaltyShape {
     }
 }
 
-/// One value per class as a row of the logits' device and element type.
+/// Returns one value per class as a row, in the element type and on the device of the logits.
 pub(in crate::loss) fn per_class(
     what: &'static str,
     values: &[f64],

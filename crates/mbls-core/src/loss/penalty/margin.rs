@@ -6,10 +6,10 @@ use crate::{Error, Result};
 
 /// Margin-based label smoothing (MbLS): `CE + alpha mean_{n,k} max(0, max_j l_nj - l_nk - margin)`.
 ///
-/// Logits may differ by up to the margin at no cost; only what exceeds it is penalised. Published
-/// alphas belong to the mean over classes. At margin 0 this is `CE + alpha mean_n (max_k l_nk -
-/// mean_k l_nk)`, known as MaxSup. Any other [`LogitPenalty`] can take the place of that of MbLS,
-/// and alpha can follow an [`AlphaSchedule`].
+/// Logits may differ by up to the margin at no cost; only the excess is penalised. Published alphas
+/// assume the mean over classes. At margin 0 this is
+/// `CE + alpha mean_n (max_k l_nk - mean_k l_nk)`, known as MaxSup. Any other [`LogitPenalty`] can
+/// replace that of MbLS, and alpha can follow an [`AlphaSchedule`].
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -42,7 +42,7 @@ impl MarginLoss {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for other settings.
+    /// [`Error::Setting`] for invalid settings.
     pub fn new(margin: f64, alpha: f64) -> Result<Self> {
         Self::with_penalty(LogitPenalty::new(margin)?, alpha)
     }
@@ -51,18 +51,18 @@ impl MarginLoss {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for another weight.
+    /// [`Error::Setting`] for an invalid weight.
     pub fn with_penalty(penalty: LogitPenalty, alpha: f64) -> Result<Self> {
         let alpha = setting::non_negative("alpha", alpha)?;
         Ok(Self { penalty, alpha, schedule: AlphaSchedule::None, max_alpha: f64::MAX })
     }
 
-    /// This loss with a weight that changes at the end of each epoch, up to `max_alpha`; published
-    /// with 100.
+    /// Returns this loss with a weight that changes at the end of each epoch, up to `max_alpha`;
+    /// published with 100.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a greatest weight below the present one, and for a schedule whose
+    /// [`Error::Setting`] for a `max_alpha` below the current weight, and for a schedule whose
     /// settings are out of range.
     pub fn with_schedule(mut self, schedule: AlphaSchedule, max_alpha: f64) -> Result<Self> {
         self.schedule = schedule.checked()?;
@@ -78,11 +78,11 @@ impl MarginLoss {
         Ok(self)
     }
 
-    /// This loss with another margin, 0 or greater, for all classes.
+    /// Returns this loss with another margin, 0 or greater, for all classes.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for another margin.
+    /// [`Error::Setting`] for an invalid margin.
     pub fn with_margin(mut self, margin: f64) -> Result<Self> {
         self.penalty = self.penalty.with_margin(margin)?;
         Ok(self)
@@ -93,7 +93,7 @@ impl MarginLoss {
         &self.penalty
     }
 
-    /// The present weight of the penalty.
+    /// The current weight of the penalty.
     pub fn alpha(&self) -> f64 {
         self.alpha
     }
@@ -129,7 +129,7 @@ impl Loss for MarginLoss {
         self.alpha = self.schedule.after_epoch(self.alpha, epoch, self.max_alpha);
     }
 
-    /// The present alpha, where a schedule moves it.
+    /// Returns the current alpha, if a schedule changes it.
     fn state(&self) -> Vec<f64> {
         match self.schedule {
             AlphaSchedule::None => Vec::new(),

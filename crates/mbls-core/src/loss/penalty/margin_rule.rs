@@ -9,8 +9,8 @@ use std::fmt;
 /// The margin of MbLS: a number, or a rule that chooses one.
 ///
 /// In a file it is a number (`margin = 10.0`), `"auto"` for the default rule, or a table
-/// (`margin = { rule = "largest-distance", quantile = 0.5, epochs = 3 }`). A rule is written as its
-/// table, so that what was called `"auto"` keeps its meaning where the default changes.
+/// (`margin = { rule = "largest-distance", quantile = 0.5, epochs = 3 }`). A rule is serialised as
+/// its table, so that `"auto"` keeps its meaning in saved files if the default changes.
 ///
 /// ```
 /// use mbls_core::loss::{MarginChoice, MarginRule};
@@ -22,26 +22,26 @@ use std::fmt;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MarginChoice {
-    /// This margin.
+    /// A fixed margin.
     Fixed(f64),
-    /// The one that a rule chooses.
+    /// The margin that a rule chooses.
     Auto(MarginRule),
 }
 
 /// A rule that chooses the margin of MbLS.
 ///
-/// A margin that no distance reaches makes the loss cross-entropy, and one that most distances pass
-/// smooths like MaxSup. Which distances a network reaches depends on the number of classes, the
-/// data and the training.
+/// With a margin that no distance reaches the loss is cross-entropy, and with one that most
+/// distances exceed it smooths like MaxSup. The distances that a network reaches depend on the
+/// number of classes, the data and the training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum MarginRule {
-    /// The distance at which a confidence of `1 - 1/n` is reached where all other logits tie:
-    /// `ln((C - 1) (n - 1))` for C classes. Training data of n samples say nothing of errors
-    /// that are rarer than one in n.
+    /// The distance at which the confidence is `1 - 1/n` if all other logits tie:
+    /// `ln((C - 1) (n - 1))` for C classes. Training data of n samples contain no information on
+    /// errors that are rarer than one in n.
     Confidence {
-        /// n; the number of training samples where it is left out, which
+        /// n; by default the number of training samples, which
         /// [`LossSpec::for_data`](crate::loss::LossSpec::for_data) sets.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         samples: Option<u64>,
@@ -49,7 +49,7 @@ pub enum MarginRule {
     /// A quantile over rows of the largest distance, on the validation data after some epochs of
     /// cross-entropy.
     LargestDistance {
-        /// The share of rows whose largest distance is at most the margin.
+        /// The fraction of rows whose largest distance is at most the margin.
         quantile: f64,
         /// Number of epochs of cross-entropy, at least 1.
         epochs: usize,
@@ -57,7 +57,7 @@ pub enum MarginRule {
     /// A multiple of the median distance, on the validation data after some epochs of
     /// cross-entropy.
     MedianDistance {
-        /// What the median is multiplied by.
+        /// The factor of the median.
         factor: f64,
         /// Number of epochs of cross-entropy, at least 1.
         epochs: usize,
@@ -72,7 +72,7 @@ impl Default for MarginRule {
 }
 
 impl MarginRule {
-    /// This rule, where its settings are in range.
+    /// Returns this rule if its settings are in range.
     pub(in crate::loss) fn checked(self) -> Result<Self> {
         match self {
             Self::Confidence { samples: Some(samples @ ..=1) } => {
@@ -98,7 +98,7 @@ impl MarginRule {
         }
     }
 
-    /// The number of epochs of cross-entropy after which the margin is chosen; `None` where no
+    /// Returns the number of epochs of cross-entropy after which the margin is chosen; `None` if no
     /// distances are needed.
     pub(in crate::loss) fn epochs(self) -> Option<usize> {
         match self {
@@ -109,14 +109,14 @@ impl MarginRule {
         }
     }
 
-    /// Returns the margin that follows from the number of classes and of training samples; `None`
-    /// of a rule that needs distances, and for fewer than two classes or samples.
+    /// Returns the margin that follows from the numbers of classes and training samples; `None` for
+    /// a rule that needs distances, and for fewer than two classes or samples.
     ///
     /// ```
     /// use mbls_core::loss::MarginRule;
     ///
     /// let margin = MarginRule::default().of_data(10, 1000).expect("no distances are needed");
-    /// // All other logits that far below the top one.
+    /// // All other logits are that far below the top one.
     /// let confidence = 1.0 / (1.0 + 9.0 * (-margin).exp());
     /// assert!((confidence - 0.999).abs() < 1e-12);
     /// ```
@@ -127,8 +127,8 @@ impl MarginRule {
         (others > 0 && wrong > 0).then(|| (others as f64 * wrong as f64).ln())
     }
 
-    /// Returns the margin that follows from distances on validation data; `None` of a rule that
-    /// needs none, and where there are none.
+    /// Returns the margin that follows from distances on validation data; `None` for a rule that
+    /// needs none, and if there are none.
     pub fn of_distances(&self, distances: &LogitDistances) -> Option<f64> {
         match *self {
             Self::Confidence { .. } => None,

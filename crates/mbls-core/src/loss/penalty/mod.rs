@@ -1,4 +1,4 @@
-//! Cross-entropy with a penalty of logits or probabilities.
+//! Cross-entropy plus a penalty on logits or probabilities.
 
 pub(in crate::loss) mod acls;
 pub(in crate::loss) mod alpha_schedule;

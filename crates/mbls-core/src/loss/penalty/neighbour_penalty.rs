@@ -7,13 +7,13 @@ use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Neighbour-aware calibration (NACL) for dense predictions: `CE + alpha mean_{n,k} |t_nk - l_nk|`,
-/// where t_nk is the share of class k among the labels of a window around n.
+/// where t_nk is the fraction of class k among the labels of a window around n.
 ///
-/// The window is three positions along each spatial dimension, its middle included: logits are
-/// drawn to the local composition of the labels. The penalty is on logits themselves, so this loss
-/// is not invariant to a shift of a row's logits. A position outside of the image is the nearest
-/// one inside (the published code counts it as class 0), an ignored neighbour counts as the
-/// position itself. The derivative of the absolute value at 0 is 0.
+/// The window has three positions along each spatial dimension, including its centre: logits are
+/// drawn towards the local composition of the labels. The penalty is on the logits themselves, so
+/// this loss is not invariant to a shift of a row's logits. A position outside of the image is
+/// replaced by the nearest one inside (the published code counts it as class 0); an ignored
+/// neighbour counts as the position itself. The derivative of the absolute value at 0 is 0.
 ///
 /// # Shapes
 ///
@@ -41,7 +41,7 @@ pub struct NeighbourPenalty {
     norm: NeighbourNorm,
 }
 
-/// How a distance is measured.
+/// The norm of a distance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -59,7 +59,7 @@ impl NeighbourPenalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for another `alpha`.
+    /// [`Error::Setting`](crate::Error::Setting) for an invalid `alpha`.
     pub fn new(alpha: f64, norm: NeighbourNorm) -> Result<Self> {
         Ok(Self { alpha: setting::non_negative("alpha", alpha)?, norm })
     }
@@ -84,7 +84,7 @@ impl Loss for NeighbourPenalty {
     }
 }
 
-/// The share of each class in each row's window, `[rows, classes]`.
+/// Returns the fraction of each class in each row's window, `[rows, classes]`.
 fn shares(batch: &LogitBatch, logits: &Tensor) -> Result<Tensor> {
     let Neighbourhood { labels, squared_distances: window } = Neighbourhood::new(batch)?;
     let none = Tensor::zeros((batch.rows(), batch.classes()), logits.dtype(), logits.device())?;

@@ -1,5 +1,5 @@
-//! Platt scaling, beta calibration, isotonic regression and histogram binning against scikit-learn,
-//! betacal and netcal, and what becomes of several classes.
+//! Platt scaling, beta calibration, isotonic regression and histogram binning compared with
+//! scikit-learn, betacal and netcal, and their extension to several classes.
 
 use super::support::{assert_close, fixture, items, labels, numbers};
 use mbls_core::Error;
@@ -46,7 +46,7 @@ fn beta_calibration_is_that_of_betacal() {
         let name = case["name"].as_str().unwrap();
         let expected = ["a", "b", "c"].map(|key| case["beta"][key].as_f64().unwrap());
         assert_close(name, &[fitted.a(), fitted.b(), fitted.c()], &expected, 1e-6);
-        // betacal leaves its regression at scikit-learn's tolerance of 1e-4.
+        // betacal uses scikit-learn's tolerance of 1e-4.
         let found: Vec<f64> = probs.iter().map(|&p| fitted.prob(p)).collect();
         assert_close(name, &found, &numbers(&case["beta"]["betacal_probs"]), 1e-3);
         *(if fitted.a() > 0.0 && fitted.b() > 0.0 { &mut inside } else { &mut at_bound }) += 1;
@@ -63,7 +63,7 @@ fn isotonic_regression_is_that_of_scikit_learn() {
         let at = |probs: &[f64]| -> Vec<f64> { probs.iter().map(|&p| map.prob(p)).collect() };
         let name = case["name"].as_str().unwrap();
         assert_close(name, &at(&probs), &numbers(&case["isotonic_fitted"]), 1e-12);
-        // Between and beyond the probabilities it was fitted to.
+        // Between and outside of the probabilities it was fitted to.
         assert_close(name, &at(&grid), &numbers(&case["isotonic"]), 1e-12);
     }
 }
@@ -103,7 +103,7 @@ fn histogram_binning_is_that_of_netcal() {
     assert!(width > 0 && mass > 0);
 }
 
-/// Bins are `(lower, upper]` with 0 in the first, while fitting and while applying; one without
+/// Bins are `(lower, upper]` with 0 in the first, both in fitting and in application; a bin without
 /// rows maps to its centre.
 #[test]
 fn histogram_bins_include_their_upper_edge() {
@@ -118,7 +118,7 @@ fn histogram_bins_include_their_upper_edge() {
     let (third, thirds) = (1.0 / 3.0, 2.0 / 3.0);
     assert_eq!(found, [third, third, third, thirds, thirds, 0.625, 0.625, 1.0, 1.0]);
 
-    // Quartiles 0.25, 0.5 and 0.5: two of them are one.
+    // Quartiles 0.25, 0.5 and 0.5: the two equal ones are merged.
     let bins = HistogramBins { bins: 4, edges: HistogramEdges::EqualMass };
     let map = HistogramBinning::fit(&probs, &positive, bins).unwrap();
     assert_eq!(
@@ -161,7 +161,7 @@ fn one_against_the_rest_is_that_of_scikit_learn_and_netcal() {
 
 #[test]
 fn rows_without_any_mass() {
-    // Class 2 is never right below 0.5, nor is any other: the row is 0, 0, 0 before it is made
+    // Class 2 is never correct below 0.5, nor is any other: the row is 0, 0, 0 before it is made
     // uniform.
     let probs = [0.4, 0.3, 0.3, 0.9, 0.05, 0.05, 0.1, 0.8, 0.1, 0.1, 0.2, 0.7];
     let scores = Scores::from_probs(&probs, 3).unwrap();
@@ -173,7 +173,7 @@ fn rows_without_any_mass() {
     )
     .unwrap();
     let low = Scores::from_probs(&[0.34, 0.33, 0.33], 3).unwrap();
-    // Class 0 was right once in three rows of its lower bin.
+    // Class 0 was correct in one of the three rows of its lower bin.
     assert_close("mass", &map.probs(&low).unwrap(), &[1.0, 0.0, 0.0], 1e-12);
     let map = Multiclass::<HistogramBinning>::fit(
         &scores,
@@ -192,7 +192,7 @@ fn rows_without_any_mass() {
     .unwrap();
     assert_close("none", &map.probs(&low).unwrap(), &[1.0 / 3.0; 3], 1e-12);
 
-    // All of the mass on the prediction: the others share the rest equally.
+    // All of the mass is on the prediction: the others share the rest equally.
     let sure = Scores::from_probs(&[1.0, 0.0, 0.0, 1.0, 0.0, 0.0], 3).unwrap();
     let map =
         Multiclass::<IsotonicRegression>::fit(&sure, &[0, 1], (MulticlassReduction::TopLabel, ()))
@@ -234,15 +234,16 @@ fn platt_scaling_of_two_classes_takes_the_difference_of_the_logits() {
 }
 
 #[test]
-fn beta_calibration_against_the_truth_is_constant() {
-    // The larger the probability, the rarer the class: the best monotone map is the base rate.
+fn beta_calibration_of_reversed_probabilities_is_constant() {
+    // The larger the probability, the rarer the class: the best monotone map is constant at the
+    // base rate.
     let probs: Vec<f64> = (1..40).map(|i| f64::from(i) / 40.0).collect();
     let positive: Vec<bool> = (1..40).map(|i| i < 20 && i % 3 > 0 || i % 10 == 0).collect();
     let fitted = BetaCalibration::fit(&probs, &positive, ()).unwrap();
     assert_eq!((fitted.a(), fitted.b()), (0.0, 0.0));
     let rate = positive.iter().filter(|&&p| p).count() as f64 / probs.len() as f64;
     assert_close("rate", &[fitted.prob(0.1), fitted.prob(0.9)], &[rate, rate], 1e-9);
-    // Even where a map that falls would separate the rows.
+    // This holds even if a decreasing map would separate the rows.
     let fitted =
         BetaCalibration::fit(&[0.1, 0.2, 0.8, 0.9], &[true, true, false, false], ()).unwrap();
     assert_eq!((fitted.a(), fitted.b()), (0.0, 0.0));
@@ -261,13 +262,13 @@ fn fits_without_an_optimum_are_errors() {
     for error in errors {
         assert!(matches!(error, Some(Error::Fit { .. })), "{error:?}");
     }
-    // Platt's targets are inside of (0, 1), and the others have bounds.
+    // Platt's targets are inside (0, 1), and the other fits are bounded.
     assert!(PlattScaling::fit_scores(&probs, &[true; 4], PlattTargets::Smoothed).is_ok());
     assert!(PlattScaling::fit_scores(&[3.0; 4], &positive, PlattTargets::Smoothed).is_ok());
     assert_eq!(IsotonicRegression::fit(&probs, &[true; 4], ()).unwrap().prob(0.0), 1.0);
 }
 
-/// Scale and offset of the scores are undone by slope and intercept, even where squares of scores
+/// Slope and intercept compensate for scale and offset of the scores, even if squares of scores
 /// overflow or underflow.
 #[test]
 fn platt_scaling_undoes_scale_and_offset_of_the_scores() {
@@ -298,7 +299,7 @@ fn platt_scaling_undoes_scale_and_offset_of_the_scores() {
     }
 }
 
-/// Neighbours of the same share are one pool: a map has no corner that it does not need.
+/// Neighbours with the same share form one pool: a map has no unnecessary breakpoints.
 #[test]
 fn isotonic_regression_pools_equal_shares() {
     let map =
@@ -306,8 +307,8 @@ fn isotonic_regression_pools_equal_shares() {
     assert_eq!(map.corners().collect::<Vec<_>>(), [(0.2, 0.0), (0.4, 1.0), (0.8, 1.0)]);
 }
 
-/// Probabilities are clipped 2^-52 from 0 and 1: with a tenth of their log-odds, odds of 2^-5.2 and
-/// 2^5.2.
+/// Probabilities are clipped to 2^-52 from 0 and 1: with a tenth of their log-odds, the odds are
+/// 2^-5.2 and 2^5.2.
 #[test]
 fn log_odds_are_of_clipped_probabilities() {
     let platt: PlattScaling = serde_json::from_str(r#"{"slope":0.1,"intercept":0.0}"#).unwrap();

@@ -1,4 +1,4 @@
-//! Vector scaling, matrix scaling and Dirichlet calibration against SciPy's optimum and
+//! Vector scaling, matrix scaling and Dirichlet calibration compared with SciPy's optimum and
 //! scikit-learn's regression.
 
 use super::support::{assert_close, fixture, in_pool, items, labels, numbers, synthetic};
@@ -43,7 +43,7 @@ fn mean_nll(probs: &[f64], labels: &[u32]) -> f64 {
     of_label.sum::<f64>() / labels.len() as f64
 }
 
-/// The objective as the paper writes it.
+/// The objective as written in the paper.
 fn objective(fit: &FittedMap, scores: &Scores, labels: &[u32], odir: Odir) -> f64 {
     let c = fit.intercepts.len();
     let off_diagonal: f64 = match fit.weights.len() {
@@ -78,7 +78,7 @@ fn optimum_is_that_of_scipy() {
             let probs = found.calibrator.probs(&scores).unwrap();
             assert_close(&what, &probs[..expected.len()], &expected, 1e-7);
 
-            // Without penalty the intercepts, and the weights of a column, are free up to a
+            // Without a penalty the intercepts, and the weights of a column, are determined up to a
             // constant.
             let mut intercepts = numbers(&recorded["intercepts"]);
             if method == "vector" {
@@ -142,8 +142,7 @@ fn huge_logits_and_far_offsets() {
     assert_close("probabilities", &moved.probs(&scores).unwrap(), &expected, 1e-4);
 }
 
-/// The logits of many networks sum to nearly nothing in every row: features that depend on each
-/// other.
+/// The logits of many networks have a sum near 0 in every row, so features are linearly dependent.
 #[test]
 fn logits_that_sum_to_zero() {
     let (logits, labels) = synthetic(800, 4, 2.0, 11);
@@ -161,13 +160,13 @@ fn logits_that_sum_to_zero() {
     let vector =
         VectorScaling::fit(&centred(0.0), &labels, ()).unwrap().probs(&centred(0.0)).unwrap();
     assert!(mean_nll(&exact, &labels) <= mean_nll(&vector, &labels));
-    // A sliver of a fourth dimension is one more feature, whatever its size.
+    // A small component in a fourth dimension is one more feature, whatever its size.
     let (small, large) = (fit(&centred(1e-4)), fit(&centred(1e-2)));
     assert!(mean_nll(&small, &labels) < mean_nll(&exact, &labels));
     assert_close("NLL", &[mean_nll(&small, &labels)], &[mean_nll(&large, &labels)], 1e-3);
 }
 
-/// Of two opposite logits all weights are multiples of one: what is left is Platt scaling of their
+/// For two opposite logits, all weights are multiples of one: the fit is Platt scaling of their
 /// difference.
 #[test]
 fn two_opposite_logits_are_platt_scaling() {
@@ -205,11 +204,11 @@ fn same_bits_for_any_number_of_threads() {
     assert_eq!(in_pool(1, fit), in_pool(4, fit));
 }
 
-/// Rows that a threshold separates have no best weights: the likelihood rises without end.
+/// Rows that a threshold separates have no optimal weights: the likelihood increases without bound.
 #[test]
 fn separable_rows_are_an_error() {
     let scores = Scores::from_logits(&[1.0, 0.0, 2.0, 0.0, 0.0, 1.0, 0.0, 3.0], 2).unwrap();
-    // Of three classes the first is apart, the others are not.
+    // Of three classes the first is separable, the others are not.
     let partly = Scores::from_logits(
         &[5.0, 0.0, 0.0, 6.0, 0.0, 1.0, 0.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 2.0, 1.0],
         3,
@@ -219,7 +218,8 @@ fn separable_rows_are_an_error() {
     let results = [
         VectorScaling::fit(&scores, &[0, 0, 1, 1], ()).err(),
         MatrixScaling::fit(&scores, &[0, 0, 1, 1], Odir::NONE).err(),
-        // The penalty leaves the diagonal free, which is enough for rows that are predicted right.
+        // The penalty leaves the diagonal free, which suffices for rows that are all predicted
+        // correctly.
         MatrixScaling::fit(&scores, &[0, 0, 1, 1], penalty).err(),
         DirichletCalibration::fit(&scores, &[0, 0, 1, 1], penalty).err(),
         VectorScaling::fit(&partly, &partly_labels, ()).err(),
@@ -239,7 +239,7 @@ fn wrong_input_is_refused() {
     let fit = |labels: &[u32]| message(VectorScaling::fit(&scores, labels, ()).unwrap_err());
     assert_eq!(fit(&[0]), "vector scaling: expected 2 rows of scores, found 1 labels");
     assert_eq!(fit(&[0, 2]), "label 2 at row 1 is out of range: the logits have 2 classes");
-    // Their squares are infinite: a fit would take them for numbers that do not matter.
+    // Their squares are infinite: a fit would ignore them.
     for huge in [1e160, -1e300] {
         let scores = Scores::from_logits(&[huge, 0.0, 0.0, 1.0, 1.0, 0.0], 2).unwrap();
         let error = VectorScaling::fit(&scores, &[0, 1, 1], ()).unwrap_err().to_string();

@@ -1,4 +1,5 @@
-//! Ordinary rows that a fit once refused: their objectives have an optimum, and it is found.
+//! Regressions: ordinary rows whose fit once failed. Their objectives have an optimum, and it is
+//! found.
 
 use super::support::{assert_close, fixture, items, labels, numbers, synthetic};
 use mbls_core::calibration::{
@@ -9,7 +10,7 @@ use mbls_core::calibration::{
 
 const BOTH: Odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
 
-/// `(i factor) mod n < positives`: of so many rows so many are positive, at no particular places.
+/// `(i factor) mod n < positives`: spreads this number of positive rows over n rows.
 fn outcomes(n: usize, positives: usize) -> Vec<bool> {
     (0..n).map(|i| (i * 7919) % n < positives).collect()
 }
@@ -21,7 +22,7 @@ fn mean_nll(probs: &[f64], labels: &[u32]) -> f64 {
     of_label.sum::<f64>() / labels.len() as f64
 }
 
-/// Of two probabilities the map meets both shares of (smoothed) positives exactly.
+/// For two probabilities the map meets both shares of (smoothed) positives exactly.
 #[test]
 fn platt_scaling_of_two_probabilities_meets_their_shares() {
     let probs: Vec<f64> = (0..700).map(|i| if i % 2 == 0 { 0.8 } else { 0.6 }).collect();
@@ -37,7 +38,7 @@ fn platt_scaling_of_two_probabilities_meets_their_shares() {
     }
 }
 
-/// The conditions of an optimum with `a, b >= 0`, to the last digits.
+/// The optimality conditions with `a, b >= 0`, to nearly full precision.
 fn assert_optimal_beta(fitted: &BetaCalibration, probs: &[f64], positive: &[bool]) {
     let n = probs.len() as f64;
     let slope = |feature: &dyn Fn(f64) -> f64| {
@@ -61,8 +62,8 @@ fn beta_calibration_of_evenly_spread_probabilities() {
     for positives in [700, 1, 2500, 4999] {
         let positive = outcomes(5000, positives);
         let fitted = BetaCalibration::fit(&probs, &positive, ());
-        // One positive row at the lower end, or one negative at the upper, leaves a rising map
-        // nothing to find.
+        // One positive row at the lower end, or one negative row at the upper, leaves no increasing
+        // map to find.
         assert_optimal_beta(
             &fitted.unwrap_or_else(|e| panic!("{positives}: {e}")),
             &probs,
@@ -71,7 +72,7 @@ fn beta_calibration_of_evenly_spread_probabilities() {
     }
 }
 
-/// Many rows: a sum of as many losses has lost the digits by which a step is judged.
+/// Many rows: a sum of that many losses has lost the digits that decide whether a step is accepted.
 #[test]
 fn fifty_thousand_rows_of_two_decimals() {
     for seed in 0..4 {
@@ -95,7 +96,7 @@ fn fifty_thousand_rows_of_two_decimals() {
     }
 }
 
-/// One score for all rows: the slope is 0, the probability the share of positives.
+/// One score for all rows: the slope is 0 and the probability is the share of positives.
 #[test]
 fn a_single_score_gives_a_constant_map() {
     for n in [2, 16, 700, 10_000] {
@@ -118,7 +119,7 @@ fn a_single_score_gives_a_constant_map() {
     }
 }
 
-/// Two probabilities leave one of `a` and `b` open: both are taken, as little as does.
+/// Two probabilities do not determine both `a` and `b`: the minimum-norm solution is taken.
 #[test]
 fn beta_calibration_of_two_probabilities_takes_the_least_weights() {
     let probs = [0.3, 0.3, 0.3, 0.3, 0.9, 0.9, 0.9, 0.9];
@@ -130,7 +131,7 @@ fn beta_calibration_of_two_probabilities_takes_the_least_weights() {
     assert_close("ratio", &[fitted.a() / fitted.b()], &[ratio], 1e-12);
 }
 
-/// Rows that sum to 0, near-uniform ones and a handful of equal ones, with penalties of any size.
+/// Rows that sum to 0, nearly uniform rows and a few equal rows, with penalties of any size.
 #[test]
 fn penalised_fits_of_dependent_features() {
     let constant: Vec<f64> = [2.0, 1.0, 0.0].repeat(10);
@@ -138,8 +139,7 @@ fn penalised_fits_of_dependent_features() {
     let entropy = -[0.4f64, 0.3, 0.3].iter().map(|p| p * p.ln()).sum::<f64>();
     let scores = Scores::from_logits(&constant, 3).unwrap();
     for odir in [BOTH, Odir { off_diagonal: 10.0, intercept: 1e-5 }, Odir::NONE] {
-        // The first two logits are free to move and the third is 0: nothing stands in the way of
-        // the shares.
+        // The first two logits are free and the third is 0, so the shares can be met exactly.
         let fitted =
             MatrixScaling::fit(&scores, &three, odir).unwrap_or_else(|e| panic!("{odir:?}: {e}"));
         assert_close(
@@ -163,7 +163,7 @@ fn penalised_fits_of_dependent_features() {
                 .unwrap_or_else(|e| panic!("{odir:?}: {e}"));
             let dirichlet = DirichletCalibration::fit(&scores, &labels, odir)
                 .unwrap_or_else(|e| panic!("{odir:?}: {e}"));
-            // Better than the uniform map, which has no penalty.
+            // Better than the uniform map, whose penalty is 0.
             for probs in [matrix.probs(&scores).unwrap(), dirichlet.probs(&scores).unwrap()] {
                 assert!(mean_nll(&probs, &labels) < 4f64.ln());
             }
@@ -171,11 +171,11 @@ fn penalised_fits_of_dependent_features() {
     }
 }
 
-/// Near 1,100 rows of three classes the steps along equal intercepts, which change nothing, once
-/// were taken for steps that are left.
+/// Near 1,100 rows of three classes, steps along equal intercepts, which have no effect, were once
+/// counted as remaining progress.
 #[test]
 fn vector_scaling_of_many_sizes() {
-    // Those after the first forty were refused.
+    // The fits after the first forty rows failed.
     let refused = [
         (1094, 1.5, 1),
         (1105, 2.5, 0),
@@ -203,8 +203,8 @@ fn vector_scaling_of_many_sizes() {
     }
 }
 
-/// What changes nothing stays at its least: constant logits have no weight, equal ones share
-/// theirs.
+/// Weights without effect have minimum norm: constant logits have weight 0, equal logits share
+/// their weight.
 #[test]
 fn weights_without_effect_are_the_least() {
     let (logits, labels) = synthetic(500, 3, 2.0, 5);
@@ -220,7 +220,7 @@ fn weights_without_effect_are_the_least() {
     for row in equal.weights().chunks(3) {
         assert_close("weights of equal logits", &[row[0]], &[row[2]], 1e-12);
     }
-    // Of each column the mean over classes is 0.
+    // The mean of each column over classes is 0.
     for column in 0..3 {
         assert!(equal.weights().iter().skip(column).step_by(3).sum::<f64>().abs() < 1e-12);
     }
@@ -280,13 +280,13 @@ fn no_objective_is_above_that_of_scipy() {
                 found <= expected + 64.0 * f64::EPSILON * expected.max(1.0),
                 "{name}: {found} above {expected}"
             );
-            // Nor far below: SciPy stops a little early.
+            // Nor far below: SciPy stops slightly early.
             assert!(found >= expected - 1e-6, "{name}: {found} far below {expected}");
         }
     }
 }
 
-/// The map and the class that have no optimum are named, and why.
+/// Errors name the map and the class that have no optimum, and the reason.
 #[test]
 fn errors_name_class_map_and_cause() {
     let logits =
@@ -299,7 +299,7 @@ fn errors_name_class_map_and_cause() {
         |spec: CalibratorSpec, labels: &[u32]| spec.fit(&scores, labels).unwrap_err().to_string();
     let absent = "no row is of class 2 of 3: its intercept has no optimum";
     assert_eq!(message(CalibratorSpec::Vector, &labels), format!("vector scaling: {absent}"));
-    let way_out = "; a penalty of intercepts may give it one";
+    let way_out = "; a penalty on intercepts may give it one";
     let matrix = CalibratorSpec::Matrix { odir: Odir::NONE };
     assert_eq!(message(matrix, &labels), format!("matrix scaling: {absent}{way_out}"));
     let dirichlet = CalibratorSpec::Dirichlet { odir: Odir { off_diagonal: 1.0, intercept: 0.0 } };
@@ -311,7 +311,7 @@ fn errors_name_class_map_and_cause() {
         message(CalibratorSpec::Beta { reduction: one_vs_rest }, &labels),
         format!("beta calibration: {of_map}")
     );
-    // With smoothed targets there is a result.
+    // With smoothed targets there is an optimum.
     let fitted = platt(PlattTargets::Smoothed).fit(&scores, &labels).unwrap();
     assert!(fitted.probs(&scores).unwrap().iter().all(|p| (0.0..1.0).contains(p)));
 
@@ -325,14 +325,14 @@ fn errors_name_class_map_and_cause() {
     let beta =
         Multiclass::<BetaCalibration>::fit(&probs, &[1, 0, 0], (MulticlassReduction::TopLabel, ()))
             .unwrap_err();
-    let right = "the map of the confidence (positive: predicted right): no row is negative: the intercept has no optimum";
+    let right = "the map of the confidence (positive: predicted correctly): no row is negative: the intercept has no optimum";
     assert_eq!(beta.to_string(), format!("beta calibration: {right}"));
 }
 
-/// A penalty of intercepts gives a class without rows a map, where the diagonal cannot do without
-/// it.
+/// With a penalty on intercepts, a class without rows has a map if the diagonal cannot replace the
+/// intercept.
 #[test]
-fn a_penalty_of_intercepts_can_stand_for_absent_rows() {
+fn a_penalty_on_intercepts_can_replace_absent_rows() {
     let (logits, labels) = synthetic(60, 3, 2.0, 1);
     let scores = Scores::from_logits(&logits, 3).unwrap();
     let two: Vec<u32> = labels.iter().map(|label| label % 2).collect();

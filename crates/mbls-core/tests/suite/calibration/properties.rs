@@ -1,4 +1,4 @@
-//! What holds for any rows.
+//! Properties that hold for any rows.
 
 use super::saved::specs;
 use crate::support::{Rows, logit_rows};
@@ -17,7 +17,7 @@ fn scores(rows: &Rows) -> Scores {
     Scores::from_logits(&rows.scores(), rows.classes).unwrap()
 }
 
-/// What a fit saves, or the error that ends it.
+/// The saved form of a fit, or its error.
 fn fit(spec: &CalibratorSpec, rows: &Rows) -> Result<String, String> {
     let fitted = spec.fit(&scores(rows), &rows.labels()).map_err(|error| error.to_string())?;
     Ok(serde_json::to_string(&fitted).unwrap())
@@ -26,7 +26,7 @@ fn fit(spec: &CalibratorSpec, rows: &Rows) -> Result<String, String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// To the last bit, and in the errors.
+    /// Bit-identical results, and the same errors.
     #[test]
     fn the_order_of_the_rows_does_not_matter(rows in rows()) {
         for spec in specs(rows.classes) {
@@ -38,7 +38,7 @@ proptest! {
     fn calibrated_rows_are_distributions(rows in rows(), other in rows()) {
         for spec in specs(rows.classes) {
             let Ok(fitted) = spec.fit(&scores(&rows), &rows.labels()) else { continue };
-            // Rows it was not fitted to as well.
+            // Also for rows that it was not fitted to.
             for of in [&rows, &other] {
                 if fitted.classes().is_some_and(|classes| classes != of.classes) {
                     prop_assert!(fitted.probs(&scores(of)).is_err());
@@ -78,7 +78,8 @@ proptest! {
         }
     }
 
-    /// No worse than any map of the family that is easy to name: the uncalibrated softmax, and none for regularised ones.
+    /// No worse than any simple map of the family: the uncalibrated softmax, and the identity for
+    /// regularised ones.
     #[test]
     fn vector_scaling_is_no_worse_than_temperature(rows in rows()) {
         let (scores, labels) = (scores(&rows), rows.labels());
@@ -93,13 +94,15 @@ proptest! {
         }
     }
 
-    /// The conditions of Karush, Kuhn and Tucker, which only the optimum of a convex function under `a, b >= 0` meets.
+    /// The Karush-Kuhn-Tucker conditions, which under `a, b >= 0` only the optimum of a convex
+    /// function meets.
     #[test]
     fn beta_calibration_is_the_optimum_under_its_bounds(
         samples in prop::collection::vec(((1u8..20).prop_map(|p| f64::from(p) / 20.0), any::<bool>()), 1..40)
     ) {
         let (probs, positive): (Vec<f64>, Vec<bool>) = samples.iter().copied().unzip();
-        // There is no optimum where a rising map separates the rows, or all are of one class.
+        // There is no optimum if an increasing map separates the rows, or if all rows are of one
+        // class.
         let largest_negative = samples.iter().filter(|s| !s.1).map(|s| s.0).fold(0.0, f64::max);
         let separable = samples.iter().filter(|s| s.1).all(|s| s.0 >= largest_negative);
         if separable || positive.iter().all(|&p| p) || !positive.contains(&true) {

@@ -1,4 +1,4 @@
-//! Calibrators of saved outputs of real networks, where `MBLS_DATA_DIR` has them.
+//! Calibrators of saved outputs of real networks, if `MBLS_DATA_DIR` contains them.
 
 use super::support::{assert_close, fixture, items};
 use mbls_core::calibration::{
@@ -8,7 +8,7 @@ use mbls_core::metric::{Metric, NegativeLogLikelihood, Predictions, ReliabilityB
 use mbls_testkit::data;
 use std::path::PathBuf;
 
-/// One array of an uncompressed npz file: the numbers of `width` bytes behind the npy header of
+/// Reads one array of an uncompressed npz file: numbers of `width` bytes after the npy header of
 /// that name.
 fn array(bytes: &[u8], name: &str, width: usize) -> Vec<Vec<u8>> {
     let find = |from: usize, what: &[u8]| {
@@ -58,8 +58,8 @@ fn temperature_is_the_root_that_scipy_finds() {
     }
 }
 
-/// Parts of the test images, each with an optimum that once was refused: confidences by a beta map,
-/// centred logits, whose rows sum to 0, by a penalised matrix.
+/// Parts of the test images whose fits once failed although they have an optimum: beta maps of
+/// confidences, and penalised matrix scaling of centred logits, whose rows sum to 0.
 #[test]
 fn every_part_of_real_outputs_is_fitted() {
     for set in items(&fixture("temperature_real.json")["sets"]) {
@@ -104,10 +104,10 @@ fn every_part_of_real_outputs_is_fitted() {
     }
 }
 
-/// Fitted on the first half of the test pictures, measured on the second: every calibrator more
-/// than halves the ECE of these overconfident networks.
+/// Fitted on the first half of the test images, evaluated on the second: every calibrator more than
+/// halves the ECE of these overconfident networks.
 #[test]
-fn every_calibrator_helps_on_held_out_pictures() {
+fn every_calibrator_helps_on_held_out_images() {
     let odir = Odir { off_diagonal: 0.01, intercept: 0.01 };
     let (one_vs_rest, top_label) = (MulticlassReduction::OneVsRest, MulticlassReduction::TopLabel);
     let specs = [

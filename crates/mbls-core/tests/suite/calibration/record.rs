@@ -1,4 +1,5 @@
-//! The record that is saved with a network: against slow counting, and what it refuses to read.
+//! The record that is saved with a network: compared with slow counting, and the invalid files it
+//! rejects.
 
 use mbls_core::calibration::{
     Assessment, CalibrationRecord, Calibrator, CalibratorChoice, CalibratorRole, CalibratorSpec,
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Logits and labels of rows that are right more or less often, overconfident by a factor.
+/// Logits and labels of rows that are correct at various rates, overconfident by a factor.
 fn rows(n: usize, classes: usize, seed: u64) -> (Vec<f32>, Vec<u32>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut logits, mut labels) = (Vec::new(), Vec::new());
@@ -49,7 +50,7 @@ fn candidates_are_measured_on_rows_that_they_were_not_fitted_to() {
     let choice =
         CalibratorChoice::cross_validate(&scores, &labels, &CalibratorChoice::usual(3)).unwrap();
     assert_eq!(choice.candidates().len(), 4);
-    // The how-manieth of its class a row is.
+    // The index of a row within its class.
     let turn = |row: usize| labels[..row].iter().filter(|&&label| label == labels[row]).count();
     for candidate in choice.candidates() {
         let mut total = 0.0;
@@ -77,7 +78,7 @@ fn candidates_are_measured_on_rows_that_they_were_not_fitted_to() {
     }
 }
 
-/// Labels whose order has the period of the folds: no fold lacks a class for that.
+/// Labels whose order has the same period as the folds: no fold lacks a class.
 #[test]
 fn the_order_of_the_rows_takes_no_class_out_of_a_fold() {
     let (logits, _) = rows(500, 5, 4);
@@ -88,7 +89,8 @@ fn the_order_of_the_rows_takes_no_class_out_of_a_fold() {
     assert!(choice.candidates().iter().all(|candidate| candidate.nll.is_some()), "{choice:?}");
 }
 
-/// A class whose logit is too small by a constant: vector scaling sees it, a temperature cannot.
+/// A class whose logit is too small by a constant: vector scaling can correct this, a temperature
+/// cannot.
 #[test]
 fn the_best_calibrator_is_one_that_fits_and_it_is_used() {
     let (mut logits, labels) = rows(2000, 4, 3);
@@ -106,7 +108,7 @@ fn the_best_calibrator_is_one_that_fits_and_it_is_used() {
 }
 
 #[test]
-fn few_rows_are_not_compared_and_say_so() {
+fn few_rows_are_not_compared() {
     let record = CalibrationRecord::fit(names(2), &[1.0, 0.0, 0.0, 1.0], &[0, 0], 10).unwrap();
     assert_eq!(record.choice().best().spec, CalibratorSpec::Temperature);
     assert!(
@@ -141,7 +143,7 @@ proptest! {
                 prop_assert!((row.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
             }
         }
-        // At least 95 % of the validation rows are accepted, and with one more rejected fewer would be.
+        // At least 95 % of the validation rows are accepted; rejecting one more would accept fewer.
         for ood in record.ood() {
             let scores = ood.detector().scores(&logits, classes).unwrap();
             let accepted = scores.iter().filter(|&&score| ood.accepts(score)).count();
@@ -161,7 +163,7 @@ fn thresholds_are_thousandths() {
     for threshold in [-0.1, 1.0, 0.12345, f64::NAN, f64::INFINITY] {
         let error = test.abstain_below(threshold).unwrap_err().to_string();
         assert!(
-            error.contains("expected a number from 0 to 0.999 of at most three decimals"),
+            error.contains("expected a number from 0 to 0.999 with at most three decimals"),
             "{error}"
         );
     }
@@ -173,10 +175,9 @@ fn thresholds_are_thousandths() {
     );
 }
 
-/// The edges of bins are those of `torch.linspace` in f32, which differ from the thousandths by
-/// rounding.
+/// Bin edges are those of `torch.linspace` in f32, which differ from the thousandths by rounding.
 #[test]
-fn a_confidence_on_the_edge_is_withheld_as_it_was_counted() {
+fn a_confidence_on_an_edge_is_withheld_as_it_was_counted() {
     let mut bins = ReliabilityBins::new(1000).unwrap();
     bins.update(&Predictions::from_probs(&[0.5, 0.5], 2, &[0]).unwrap()).unwrap();
     for (place, bin) in bins.value().unwrap().bins.iter().enumerate().skip(501) {
@@ -190,7 +191,7 @@ fn a_confidence_on_the_edge_is_withheld_as_it_was_counted() {
 }
 
 #[test]
-fn energy_and_confidence_are_of_the_logits_as_they_are() {
+fn energy_and_confidence_use_the_original_logits() {
     let scores = |detector: OodDetector| detector.scores(&[1.0, 3.0, 0.0, 0.0], 2).unwrap();
     let e = std::f64::consts::E;
     for (detector, expected) in [
@@ -215,7 +216,7 @@ fn energy_and_confidence_are_of_the_logits_as_they_are() {
 }
 
 #[test]
-fn what_does_not_fit_is_not_read() {
+fn inconsistent_records_are_not_read() {
     let good = serde_json::to_string(&record(60, 3, 2)).unwrap();
     serde_json::from_str::<CalibrationRecord>(&good).unwrap();
     for (from, to, expected) in [

@@ -1,4 +1,4 @@
-//! What is saved and read back, and what must not be read.
+//! Saving and reading calibrators, and rejecting invalid files.
 
 use super::support::synthetic;
 use mbls_core::calibration::{
@@ -6,7 +6,7 @@ use mbls_core::calibration::{
     PlattTargets, SavedCalibrator, Scores,
 };
 
-/// Every calibrator, in every reduction that fits the classes.
+/// Every calibrator, with every reduction that suits the number of classes.
 pub(crate) fn specs(classes: usize) -> Vec<CalibratorSpec> {
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
     let mut specs = vec![
@@ -37,7 +37,7 @@ pub(crate) fn specs(classes: usize) -> Vec<CalibratorSpec> {
 }
 
 #[test]
-fn what_is_read_is_what_was_saved() {
+fn saving_and_reading_preserves_every_calibrator() {
     for classes in [2, 4] {
         let (logits, labels) = synthetic(300, classes, 2.0, classes as u64);
         let scores = Scores::from_logits(&logits, classes).unwrap();
@@ -114,12 +114,15 @@ fn hostile_files_are_refused() {
     let isotonic = |probs: &str, calibrated: &str| {
         maps("isotonic", "binary", 2, &format!(r#"{{"probs":{probs},"calibrated":{calibrated}}}"#))
     };
-    refused(&isotonic("[]", "[]"), "isotonic regression: expected as many of both, at least one");
-    refused(&isotonic("[0.1]", "[0.1,0.2]"), "isotonic regression: expected as many of both");
+    refused(
+        &isotonic("[]", "[]"),
+        "isotonic regression: expected equal numbers of both, at least one",
+    );
+    refused(&isotonic("[0.1]", "[0.1,0.2]"), "isotonic regression: expected equal numbers of both");
     refused(&isotonic("[0.2,0.2]", "[0.1,0.2]"), "probs = [0.2, 0.2]: expected ascending numbers");
     refused(
         &isotonic("[0.1,0.2]", "[0.3,0.2]"),
-        "calibrated = [0.3, 0.2]: expected numbers that do not descend",
+        "calibrated = [0.3, 0.2]: expected nondecreasing numbers",
     );
     refused(&isotonic("[0.1,0.2]", "[0.3,1.2]"), "calibrated = 1.2: expected numbers from 0 to 1");
 
@@ -163,7 +166,7 @@ fn the_envelope_is_checked() {
     }
 }
 
-/// Finite parameters can still overflow: an error, not NaN.
+/// Finite parameters can still overflow: this is an error, not NaN.
 #[test]
 fn overflow_of_parameters_is_an_error() {
     let text =
@@ -185,7 +188,7 @@ fn overflow_of_parameters_is_an_error() {
     }
 }
 
-/// The largest finite logits: a distribution or an error, from fitting and from applying.
+/// The largest finite logits: fitting and applying return a distribution or an error.
 #[test]
 fn extreme_logits_give_distributions_or_errors() {
     let max = f64::MAX;

@@ -1,4 +1,4 @@
-//! What the tests of the calibrators share.
+//! Helpers shared by the tests of the calibrators.
 
 use mbls_core::metric::Predictions;
 use mbls_testkit::golden;
@@ -29,17 +29,17 @@ pub(crate) fn synthetic(
     (logits, labels)
 }
 
-/// What `run` returns in a pool of so many threads.
+/// Returns the result of `run` in a pool of this many threads.
 pub(crate) fn in_pool<T: Send>(threads: usize, run: impl Fn() -> T + Sync) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(&run)
 }
 
-/// A file of values that other libraries computed, see `fixtures/calibration/generate.py`.
+/// Reads a file of values computed by other libraries, see `fixtures/calibration/generate.py`.
 pub(crate) fn fixture(name: &str) -> Value {
     golden::fixture(&format!("calibration/{name}"))
 }
 
-/// The items of an array, at least one.
+/// Returns the items of an array, at least one.
 pub(crate) fn items(value: &Value) -> &[Value] {
     let items = value.as_array().unwrap_or_else(|| panic!("not an array: {value}"));
     assert!(!items.is_empty());
@@ -54,7 +54,7 @@ pub(crate) fn labels(value: &Value) -> Vec<u32> {
     items(value).iter().map(|label| label.as_u64().unwrap().try_into().unwrap()).collect()
 }
 
-/// Fails where numbers differ by more than `tolerance`, relative to 1 or to the expected one where
+/// Fails if numbers differ by more than `tolerance`, relative to 1 or to the expected number if
 /// that is larger.
 pub(crate) fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");

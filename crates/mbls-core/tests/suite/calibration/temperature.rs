@@ -1,5 +1,5 @@
-//! Temperature scaling: the exact fit against its definition. The golden values of the grid are
-//! with the golden tests.
+//! Temperature scaling: the exact fit compared with its definition. The golden tests cover the
+//! grid.
 
 use super::support::{in_pool, synthetic};
 use mbls_core::calibration::{
@@ -29,7 +29,7 @@ fn derivative(logits: &[f32], classes: usize, labels: &[u32], temperature: f64) 
 }
 
 #[test]
-fn grid_takes_the_first_of_equals() {
+fn grid_takes_the_first_of_ties() {
     for objective in [GridObjective::Nll, GridObjective::Ece] {
         let fitted = TemperatureScaling::fit_grid(&[2.0, 2.0], 2, &[0], objective).unwrap();
         assert_eq!(fitted.temperature(), 0.1);
@@ -37,7 +37,7 @@ fn grid_takes_the_first_of_equals() {
 }
 
 #[test]
-fn fit_recovers_the_temperature_that_drew_the_labels() {
+fn fit_recovers_the_temperature_that_sampled_the_labels() {
     for (seed, expected) in [0.3, 1.0, 1.7, 4.0].into_iter().enumerate() {
         let (logits, labels) = synthetic(20_000, 5, expected, seed as u64);
         let found = TemperatureScaling::fit_logits(&logits, 5, &labels).unwrap().temperature();
@@ -63,16 +63,16 @@ fn a_fit_that_stops_at_a_bound_says_so() {
         (fitted.temperature(), fitted.bound())
     };
     let (lower, upper) = (Some(TemperatureBound::Lower), Some(TemperatureBound::Upper));
-    // All right: the sharper the better. All wrong: the flatter. Ends are those of the ranges of
-    // the rows.
+    // If all rows are correct, sharper is always better; if all are wrong, flatter is. The ends
+    // depend on the ranges of the rows.
     assert_eq!(fit(&[1.0, 0.0, 0.0, 1.0], &[0, 1]), (1e-4, lower));
     assert_eq!(fit(&[1.0, 0.0, 0.0, 1.0], &[1, 0]), (1e4, upper));
     assert_eq!(fit(&[1e4, -1e4, -1e4, 1e4], &[1, 0]), (2e8, upper));
     assert_eq!(fit(&[1e4, -1e4], &[0]), (2.0, lower));
     assert_eq!(fit(&[1e4, -1e4, 0.0, 1e-2], &[0, 1]), (f64::from(1e-2f32) / 1e4, lower));
-    // Nothing to choose by.
+    // The temperature has no effect.
     assert_eq!(fit(&[3.0, 3.0], &[1]), (1.0, None));
-    // No better than at random.
+    // No better than random.
     assert_eq!(fit(&[1.0, 0.0, 1.0, 0.0], &[0, 1]), (1e4, upper));
 
     let fitted = TemperatureScaling::fit_logits(&[1.0, 0.0], 2, &[1]).unwrap();
@@ -83,7 +83,7 @@ fn a_fit_that_stops_at_a_bound_says_so() {
         TemperatureBound::Upper.to_string(),
         "at its upper bound: rows are predicted no better than at random"
     );
-    // The ends of the published grid are such ends too.
+    // The ends of the published grid count as bounds too.
     let grid = |labels: &[u32]| {
         TemperatureScaling::fit_grid(&[1.0, 0.0, 0.0, 1.0], 2, labels, GridObjective::Nll)
             .unwrap()
@@ -96,7 +96,7 @@ fn a_fit_that_stops_at_a_bound_says_so() {
     assert_eq!(grid.bound(), None);
 }
 
-/// Logits of another scale have a temperature of that scale, at a bound as inside.
+/// The temperature scales with the logits, both at a bound and inside.
 #[test]
 fn temperatures_scale_with_the_logits() {
     let (logits, labels) = synthetic(400, 4, 1.7, 3);
@@ -121,7 +121,7 @@ fn temperatures_scale_with_the_logits() {
             assert!(probs.iter().zip(unscaled).all(|(a, b)| (a - b).abs() < 1e-6), "{scale}");
         }
     }
-    // One row far beyond the others.
+    // One row has a far larger range than the others.
     let mut outlier = wide.clone();
     outlier[0] = 1e12;
     let labels: Vec<u32> = std::iter::once(0).chain(labels[1..].iter().copied()).collect();
@@ -137,7 +137,7 @@ fn temperatures_scale_with_the_logits() {
     );
 }
 
-/// Logits of 1e4 that are right in three of four rows: calibrated where 1e4 / T = ln 3.
+/// Logits of 1e4 that are correct in three of four rows: calibrated where 1e4 / T = ln 3.
 #[test]
 fn fit_of_huge_logits() {
     let logits = [1e4, 0.0].repeat(4);
@@ -145,7 +145,7 @@ fn fit_of_huge_logits() {
     assert!((fitted / (1e4 / 3f64.ln()) - 1.0).abs() < 1e-9, "{fitted}");
 }
 
-/// Far beyond what a network writes, to the ends of f64.
+/// Far beyond the logits of any network, up to the range of f64.
 #[test]
 fn fit_of_logits_beyond_all_networks() {
     for scale in [1e9, 1e14, 1e30, 1e308] {
@@ -160,7 +160,7 @@ fn fit_of_logits_beyond_all_networks() {
     assert_eq!((fitted.temperature(), fitted.bound()), (f64::MAX, Some(TemperatureBound::Upper)));
 }
 
-/// Of a probability of 0 the logarithm is that of the smallest normal f32.
+/// For a probability of 0 the logarithm is that of the smallest normal f32.
 #[test]
 fn probabilities_of_zero_have_a_logarithm() {
     let probs = TemperatureScaling::new(100.0)
@@ -210,7 +210,7 @@ fn wrong_input_is_refused() {
     assert!(serde_json::from_str::<TemperatureScaling>(r#"{"temperature":-1}"#).is_err());
 }
 
-/// `[rows, classes]` as `[images, classes, positions]`, with ignored rows put between.
+/// Arranges `[rows, classes]` as `[images, classes, positions]` with ignored rows in between.
 fn dense(
     logits: &[f32],
     labels: &[u32],
@@ -220,7 +220,7 @@ fn dense(
     let (mut dense, mut dense_labels) =
         (vec![f32::NAN; images * classes * positions], vec![255; images * positions]);
     for (row, (values, &label)) in logits.chunks_exact(classes).zip(labels).enumerate() {
-        // Every second pixel, so that ignored ones lie between; what they hold is not looked at.
+        // Every second pixel is ignored; its contents are not read.
         let (image, position) = (2 * row / positions, 2 * row % positions);
         dense_labels[image * positions + position] = label;
         for (class, &value) in values.iter().enumerate() {
@@ -254,7 +254,7 @@ fn pixels_are_rows() {
     let none: [f32; 0] = [];
     assert!(TemperatureScaling::fit_pixels(&none, [0, 2, 1, 1], &[0u32; 0], None).is_err());
     assert!(TemperatureScaling::fit_pixels(&none, [1, 2, 0, 1], &[0u32; 0], None).is_err());
-    // A valid row with a NaN, numbered through the images.
+    // The row of a NaN is numbered through the images.
     let message =
         TemperatureScaling::fit_pixels(&[0.0, 0.0, 0.0, f32::NAN], [2, 2, 1, 1], &[0, 0], None)
             .unwrap_err();
@@ -293,7 +293,7 @@ proptest! {
         let fitted = scaling.temperature();
         let at = |temperature: f64| nll(&logits, 3, &labels, temperature);
         prop_assert!(scaling.bound().is_some() || at(fitted) <= at(1.0));
-        // Convex in 1 / T: no worse than its neighbours is no worse than all.
+        // Convex in 1 / T: if it is no worse than its neighbours, it is optimal.
         for factor in [0.9, 0.999, 1.001, 1.1] {
             let (other, beyond) = (fitted * factor, match scaling.bound() {
                 Some(TemperatureBound::Lower) => factor < 1.0,

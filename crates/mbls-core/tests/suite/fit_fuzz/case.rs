@@ -1,4 +1,4 @@
-//! Random rows: sizes, scales, ties, duplicates and dependencies as real outputs have them.
+//! Random rows with sizes, scales, ties, duplicates and dependencies like those of real outputs.
 
 use mbls_core::calibration::{
     Calibrator, CalibratorSpec, MulticlassReduction, Odir, PlattTargets, Scores, TemperatureScaling,
@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
 
-/// A fit to be tried.
+/// A fit to test.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fit(pub(crate) CalibratorSpec);
 
@@ -32,7 +32,7 @@ impl fmt::Display for Fit {
     }
 }
 
-/// Rows, labels and the fit that is made of them.
+/// Rows, labels and the fit that is tested on them.
 pub(crate) struct Case {
     pub(crate) seed: u64,
     pub(crate) fit: Fit,
@@ -63,7 +63,7 @@ fn one_of<T: Copy>(rng: &mut ChaCha8Rng, of: &[T]) -> T {
     of[rng.random_range(0..of.len())]
 }
 
-/// From `low` to `high`, each order of magnitude as often.
+/// Returns a number from `low` to `high`, each order of magnitude equally often.
 fn log_uniform(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
     (rng.random_range(low.ln()..high.ln())).exp()
 }
@@ -120,8 +120,8 @@ fn spec(rng: &mut ChaCha8Rng) -> CalibratorSpec {
     }
 }
 
-/// Rows and classes, such that a case takes seconds at most: `C^2` parameters are fitted to few
-/// rows or few classes, and without a penalty to few classes.
+/// Returns numbers of rows and classes with which a case takes seconds at most: `C^2` parameters
+/// are fitted to few rows or few classes, and without a penalty to few classes.
 fn size(rng: &mut ChaCha8Rng, spec: &CalibratorSpec) -> (usize, usize) {
     let (most_rows, most_classes) = match spec {
         CalibratorSpec::Platt { reduction, .. } | CalibratorSpec::Beta { reduction } => {
@@ -144,10 +144,10 @@ fn size(rng: &mut ChaCha8Rng, spec: &CalibratorSpec) -> (usize, usize) {
     } else {
         log_uniform(rng, 2.0, most_classes as f64 + 0.99) as usize
     };
-    // Few rows are hard as data, many rows as sums.
+    // Few rows are difficult as data, many rows as sums.
     let most_rows = if rng.random_bool(0.35) { most_rows } else { f64::min(most_rows, 1500.0) };
     let mut rows = log_uniform(rng, 2.0, most_rows);
-    // Mostly with enough rows that every class has some.
+    // Usually with enough rows that every class occurs.
     if rng.random_bool(0.8) {
         rows = rows.max(most_rows.min(15.0 * classes as f64));
     }
@@ -168,7 +168,7 @@ impl Case {
             log_uniform(rng, 1e-3, 1e3)
         };
         let offset = if rng.random_bool(0.2) { 10.0 * scale } else { 0.0 };
-        // What the rows are like.
+        // The properties of the rows.
         let kind = rng.random_range(0..8);
         let distinct = if kind == 1 { rng.random_range(1..6).min(n) } else { n };
         let mut pool: Vec<f64> = (0..distinct * classes).map(|_| 1.5 * normal(rng)).collect();
@@ -221,7 +221,7 @@ impl Case {
             for row in values.chunks_exact_mut(classes) {
                 let mut probs = softmax(row);
                 if decimals {
-                    // What is left goes to the last, so that the sum is 1.
+                    // The remainder goes to the last class, so that the sum is 1.
                     probs.iter_mut().for_each(|p| *p = (*p * 100.0).floor() / 100.0);
                     let others: f64 = probs[..classes - 1].iter().sum();
                     probs[classes - 1] = ((1.0 - others) * 100.0).round().max(0.0) / 100.0;
@@ -241,7 +241,7 @@ impl Case {
         Self { seed, fit: Fit(spec), classes, scores, values, probabilities, labels, rows_are }
     }
 
-    /// The probabilities of the rows, to the bit those that a map of one probability is fitted to.
+    /// The probabilities of the rows, bit-identical to those that a binary map is fitted to.
     pub(crate) fn probs(&self) -> Vec<f64> {
         if self.probabilities {
             return self.values.clone();
@@ -249,7 +249,7 @@ impl Case {
         TemperatureScaling::new(1.0).unwrap().probs(&self.scores).unwrap()
     }
 
-    /// The logarithms of the probabilities, as Dirichlet calibration takes them.
+    /// The logarithms of the probabilities, as in Dirichlet calibration.
     pub(crate) fn log_probs(&self) -> Vec<f64> {
         if self.probabilities {
             return self.values.iter().map(|p| p.max(f64::from(f32::MIN_POSITIVE)).ln()).collect();

@@ -1,8 +1,8 @@
-//! Fits of random rows: every fit reaches the optimum of its objective, or is refused where there
-//! is none. A case is decided by its seed; what is right is decided by slow code that shares
-//! nothing with the fits.
+//! Fits of random rows: every fit reaches the optimum of its objective, or fails if there is none.
+//! A case is determined by its seed. Slow code that shares nothing with the fits decides what is
+//! correct.
 //!
-//! The quick run has `CASES` cases. A longer one, and other seeds:
+//! The quick run has `CASES` cases. For a longer one, or other seeds:
 //!
 //! ```text
 //! FIT_FUZZ_CASES=20000 FIT_FUZZ_FIRST=1000 \
@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use verdict::{Verdict, judge};
 
-/// Cases of the quick run.
+/// Number of cases in the quick run.
 const CASES: u64 = 1500;
 
 /// Counts per fit, in the order of [`Verdict::COLUMNS`].
@@ -73,7 +73,7 @@ fn every_fit_reaches_its_optimum_or_says_why_there_is_none() {
     run(0..CASES);
 }
 
-/// The cases of some seeds, as `FIT_FUZZ_SEEDS=1,2,3` names them.
+/// Runs the cases of the seeds in `FIT_FUZZ_SEEDS=1,2,3`.
 #[test]
 #[ignore = "for the seeds in FIT_FUZZ_SEEDS"]
 fn some() {

@@ -1,5 +1,5 @@
-//! How far parameters are from the optimum of a convex objective, by slow code: the Newton
-//! decrement, from compensated sums.
+//! The distance of parameters from the optimum of a convex objective, computed by slow code: the
+//! Newton decrement, from compensated sums.
 
 /// A sum in twice the precision of f64.
 #[derive(Clone, Copy, Default)]
@@ -24,8 +24,8 @@ pub(crate) fn sum(values: impl Iterator<Item = f64>) -> f64 {
     sum.value()
 }
 
-/// The value of an objective, what Newton's method still promises to take from it, and what
-/// rounding makes of both.
+/// The value of an objective, the decrease that Newton's method still predicts, and the rounding
+/// errors of both.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Distance {
     pub(crate) value: f64,
@@ -58,12 +58,12 @@ impl Softmax<'_> {
         if self.diagonal { 1 } else { self.classes }
     }
 
-    /// Of class `k` the features, `feature(j)` of those of the row.
+    /// The features of a row that class `k` uses.
     fn of<'x>(&self, x: &'x [f64], k: usize) -> &'x [f64] {
         if self.diagonal { &x[k..=k] } else { x }
     }
 
-    /// `W x + b` with weights `[classes, width]` and intercepts behind each other.
+    /// Computes `W x + b` with weights `[classes, width]` followed by intercepts.
     fn logits(&self, map: &[f64], x: &[f64]) -> Vec<f64> {
         let (w, b) = map.split_at(self.classes * self.width());
         let of_class = |k: usize| {
@@ -92,8 +92,8 @@ impl Softmax<'_> {
         }
     }
 
-    /// The rows with mean 0 and variance 1, in which the conjugate gradients converge; the maps of
-    /// both are the same maps.
+    /// The rows scaled to mean 0 and variance 1, in which the conjugate gradients converge; every
+    /// map of one is a map of the other.
     fn scaled(&self) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
         let c = self.classes;
         let column = |j: usize| self.features.iter().skip(j).step_by(c).copied();
@@ -112,14 +112,14 @@ impl Softmax<'_> {
         (scaled, means, scales)
     }
 
-    /// The distance of a map `[classes, width]` and `[classes]` from the optimum.
+    /// Returns the distance of a map `[classes, width]` and `[classes]` from the optimum.
     pub(crate) fn distance(&self, weights: &[f64], intercepts: &[f64]) -> Distance {
         let (c, width, n) = (self.classes, self.width(), self.rows());
         let map: Vec<f64> = weights.iter().chain(intercepts).copied().collect();
         let dim = map.len();
         let (scaled, means, scales) = self.scaled();
         let feature = |at: usize| if self.diagonal { at / width } else { at % width };
-        // A change of the map of scaled rows as one of the map of rows, and the transpose.
+        // Converts a change of the map of scaled rows to one of the map of rows, and its transpose.
         let change = |v: &[f64]| -> Vec<f64> {
             let mut map: Vec<f64> = (0..c * width).map(|i| v[i] / scales[feature(i)]).collect();
             for k in 0..c {
@@ -154,7 +154,7 @@ impl Softmax<'_> {
             let variance: Vec<f64> =
                 (0..c).map(|k| p[k] * if k == y { others / total } else { 1.0 - p[k] }).collect();
             p[y] = -others / total;
-            // What the rounding of logits, of the size of their terms, makes of the loss.
+            // The effect on the loss of rounding the logits, which is relative to their terms.
             let terms = |k: usize| {
                 let products = map[k * width..][..width]
                     .iter()
@@ -175,7 +175,7 @@ impl Softmax<'_> {
         g.iter_mut().zip(transposed(&slope)).for_each(|(g, s)| *g += s);
         let free = self.penalty == (0.0, 0.0);
         let project = |v: &mut [f64]| {
-            // A constant added to all classes changes nothing.
+            // A constant added to all classes has no effect.
             if free && !self.diagonal {
                 for j in 0..width {
                     let mean = sum((0..c).map(|k| v[k * width + j])) / c as f64;
@@ -219,7 +219,7 @@ impl Softmax<'_> {
             project(&mut product);
             product
         };
-        // Below, a gradient is rounding.
+        // Below this, a gradient is rounding error.
         let noise: Vec<f64> = mean(&sizes)
             .iter()
             .zip(transposed(&slope.iter().map(|s| s.abs()).collect::<Vec<f64>>()))
@@ -234,7 +234,7 @@ impl Softmax<'_> {
     }
 }
 
-/// `g^T H^+ g` by conjugate gradients, and the step.
+/// Computes `g^T H^+ g` by conjugate gradients, and the step.
 fn decrement(
     g: &[f64],
     noise: &[f64],
@@ -276,8 +276,9 @@ fn decrement(
     (total, step)
 }
 
-/// The distance of `sigmoid(w f + c)`, one or two features a row, from the optimum for targets from
-/// 0 to 1, where `free` says which weights may change, and in which direction: 0 both, 1 upwards.
+/// Returns the distance of `sigmoid(w f + c)`, with one or two features per row, from the optimum
+/// for targets from 0 to 1. `free` says which weights may change, and in which direction: 0 for
+/// both, 1 for upwards.
 pub(crate) fn logistic(
     features: &[Vec<f64>],
     targets: &[f64],
@@ -305,7 +306,8 @@ pub(crate) fn logistic(
         features.iter().zip(weights).map(|(f, w)| (f[i] * w).abs()).sum::<f64>() + c.abs()
     };
     let rounding = 4.0 * f64::EPSILON * sum(rows.clone().map(|i| residual[i].abs() * terms(i))) / n;
-    // About the mean of the rows that matter, where the intercept is apart from the weights.
+    // Relative to the mean of the rows that matter, where the intercept is decoupled from the
+    // weights.
     let centred: Vec<Vec<f64>> = features
         .iter()
         .map(|f| {
@@ -319,8 +321,8 @@ pub(crate) fn logistic(
     };
     let g0 = sum(residual.iter().copied()) / n;
     let mut decrease = if total > 0.0 { g0 * g0 / (total / n) } else { 0.0 };
-    // The weights, each after what it shares with those before; at a bound only a fall upwards
-    // counts.
+    // The weights, each without its component along earlier ones; at a bound only a decrease in the
+    // upward direction counts.
     let mut before: Vec<Vec<f64>> = Vec::new();
     let free = |i: usize| !bounded || weights[i] > 0.0 || slope(&centred[i]) < 0.0;
     for i in (0..features.len()).filter(|&i| free(i)) {
@@ -333,7 +335,7 @@ pub(crate) fn logistic(
         let curvature = |f: &[f64]| sum(rows.clone().map(|i| variance[i] * f[i] * f[i])) / n;
         let (own, left) = (curvature(&centred[i]), curvature(&f));
         let magnitude = features[i].iter().fold(0f64, |a, b| a.max(b.abs()));
-        // A feature that is constant, or that of another, to rounding has no weight of its own.
+        // A feature that is constant or equal to another, up to rounding, has no separate weight.
         if left <= 1e-24 * own || left * n <= total * (64.0 * f64::EPSILON * magnitude).powi(2) {
             continue;
         }

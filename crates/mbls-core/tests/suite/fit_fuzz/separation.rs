@@ -1,7 +1,7 @@
-//! Whether rows can be separated, so that an objective has no optimum.
+//! Tests whether rows can be separated, so that an objective has no optimum.
 
-/// Whether a threshold separates scores: all of the class at or above it, all others at or below,
-/// and not all at it.
+/// Whether a threshold separates scores: all rows of the class at or above it, all others at or
+/// below, and not all at it.
 pub(crate) fn by_threshold(scores: &[f64], positive: &[bool], rising_only: bool) -> bool {
     let range = |of: bool| {
         let values = || scores.iter().zip(positive).filter(|(_, p)| **p == of).map(|(s, _)| *s);
@@ -12,12 +12,12 @@ pub(crate) fn by_threshold(scores: &[f64], positive: &[bool], rising_only: bool)
     !constant && (least >= most_other || (!rising_only && most <= least_other))
 }
 
-/// Whether there is a change `d` of a map along which no margin `a d` falls and one rises, by the
-/// simplex method: the largest sum of margins with `0 <= a d <= 1`. `None` where that has more than
-/// `most` numbers.
+/// Whether there is a change `d` of a map along which no margin `a d` decreases and one increases,
+/// by the simplex method: the largest sum of margins with `0 <= a d <= 1`. `None` if its tableau
+/// has more than `most` numbers.
 pub(crate) fn by_direction(margins: &[Vec<f64>], most: usize) -> Option<bool> {
     let mut margins: Vec<Vec<f64>> = margins.to_vec();
-    // To the same size: only signs matter.
+    // Scaled to the same size: only signs matter.
     for row in &mut margins {
         let size = row.iter().fold(0f64, |a, b| a.max(b.abs()));
         if size > 0.0 {
@@ -49,14 +49,14 @@ pub(crate) fn by_direction(margins: &[Vec<f64>], most: usize) -> Option<bool> {
     }
     let total = |j: usize| margins.iter().map(|row| row[j]).sum::<f64>();
     table.push((0..dim).map(|j| -total(j)).chain((0..dim).map(total)).chain([0.0]).collect());
-    // Perturbed bounds keep a vertex from being visited twice.
+    // Perturbed bounds prevent cycling.
     (0..margins.len())
         .for_each(|i| table[i][columns] = 1e-9 * (1.0 + (i as f64 * 0.618_034).fract()));
     for _ in 0..20_000 {
         let objective = &table[m];
         let entering = (0..columns).min_by(|&a, &b| objective[a].total_cmp(&objective[b]))?;
         if objective[entering] > -1e-9 {
-            // A direction that separates can be scaled until a margin is 1.
+            // A separating direction can be scaled until a margin is 1.
             return Some(table[m][columns] > 0.5);
         }
         let ratio = |i: usize| table[i][columns] / table[i][entering];

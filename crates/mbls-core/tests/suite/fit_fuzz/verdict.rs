@@ -1,4 +1,4 @@
-//! What a fit made of a case.
+//! The verdict on the result of a fit.
 
 use super::case::Case;
 use super::oracle::{Distance, Softmax, logistic};
@@ -8,21 +8,21 @@ use mbls_core::calibration::{
     PlattTargets,
 };
 
-/// The end of a case.
+/// The result of a case.
 pub(crate) enum Verdict {
     /// The fit is within rounding of the optimum.
     Optimal,
-    /// It was refused, and there is no optimum.
+    /// The fit failed, and there is no optimum.
     Refused,
-    /// It was refused without reason.
+    /// The fit failed without reason.
     RefusedWrongly(String),
     /// A result that is not the optimum.
     NotOptimal(Distance),
-    /// A result where there is no optimum, further from the least value than rounding.
+    /// A result although there is no optimum, further from the infimum than rounding.
     Accepted,
-    /// A result where there is no optimum, within rounding of the value that none falls below.
+    /// A result although there is no optimum, within rounding of the infimum.
     AtInfimum,
-    /// Refused for the right reason in the wrong words.
+    /// The fit failed for the right reason with the wrong message.
     Unnamed(String),
 }
 
@@ -159,8 +159,8 @@ fn of_maps(
     }
 }
 
-/// The margins of the label over every other class as functions of a map without the weights that a
-/// penalty keeps finite.
+/// The margins of the label over every other class as functions of a map, without the weights that
+/// a penalty keeps finite.
 fn margins(case: &Case, features: &[f64], diagonal: bool, odir: Odir) -> Option<Vec<Vec<f64>>> {
     let c = case.classes;
     let weights: Vec<(usize, usize)> = (0..c)
@@ -171,7 +171,7 @@ fn margins(case: &Case, features: &[f64], diagonal: bool, odir: Odir) -> Option<
     if case.labels.len() * (c - 1) * (weights.len() + intercepts) > 1_500_000 {
         return None;
     }
-    // Scaled, so that the simplex method meets no tiny numbers.
+    // Scaled, so that the simplex method has no tiny numbers.
     let size = features.iter().fold(f64::MIN_POSITIVE, |a, b| a.max(b.abs()));
     let mut rows = Vec::new();
     for (row, &label) in case.labels.iter().enumerate() {

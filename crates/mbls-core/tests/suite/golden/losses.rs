@@ -1,9 +1,9 @@
-//! The losses, their gradients and the schedules of alpha against the golden values of the
+//! The losses, their gradients and the schedules of alpha compared with the golden values of the
 //! published PyTorch code.
 //!
-//! Every case and every loss of the file is compared. Where the published code has no number to
-//! give (it raises, or returns NaN for finite logits), and where it lets ignored rows into a term,
-//! the slow formulas decide.
+//! Every case and every loss of the file is compared. If the published code returns no number (it
+//! raises, or returns NaN for finite logits), or if it includes ignored rows in a term, the slow
+//! formulas are the reference.
 
 use crate::losses::evaluated::{Evaluated, flat};
 use crate::losses::slow;
@@ -14,11 +14,11 @@ use mbls_testkit::golden;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Relative to the value in f32, and to the gradient's largest entry or norm: the files hold
-/// gradients in f32.
+/// Relative to the value in f32, and to the largest entry or the norm of the gradient: the files
+/// store gradients in f32.
 const TOLERANCE: f64 = 1e-5;
 
-/// The loss of a name in the files: what stands before the first `_` is the kind.
+/// Returns the loss for a name in the files; the part before the first `_` is its kind.
 fn spec(name: &str, params: &Value) -> LossSpec {
     let number =
         |key: &str| params[key].as_f64().unwrap_or_else(|| panic!("{name}: {key} is no number"));
@@ -44,13 +44,13 @@ fn numbers(values: &Value) -> Vec<f64> {
     list.iter().map(|v| number(v).unwrap_or_else(|| panic!("no number: {v}"))).collect()
 }
 
-/// One case's input.
+/// The input of one case.
 struct Case {
     name: String,
     logits: Tensor,
     labels: Tensor,
     ignore: i64,
-    /// The rows that count, in f64.
+    /// The rows that are not ignored, in f64.
     rows: Vec<(Vec<f64>, usize)>,
     ignored: usize,
     finite: bool,
@@ -88,7 +88,7 @@ impl Case {
         Evaluated::new(spec, &self.logits.to_dtype(dtype)?, &self.labels, Some(self.ignore))
     }
 
-    /// Whether two rows that differ are equally confident, as far as f32 can tell.
+    /// Whether two different rows are equally confident at the precision of f32.
     fn confidences_tie(&self) -> bool {
         let confident = |(logits, _): &slow::Row| {
             let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -100,7 +100,7 @@ impl Case {
         rows.windows(2).any(|pair| pair[1].0 - pair[0].0 < 3e-7 && pair[0].1 != pair[1].1)
     }
 
-    /// Ours against the formula.
+    /// Compares a loss with its formula.
     fn check_slow(&self, spec: &LossSpec, evaluated: &Evaluated, dtype: DType) {
         let expected = slow::terms(spec, &self.rows);
         let at = format!("{} {spec:?} {dtype:?}", self.name);
@@ -114,8 +114,8 @@ impl Case {
     }
 }
 
-/// Against a value computed in f64. Near 0 a log-sum-exp resolves no finer than the spacing of
-/// numbers near 1.
+/// Compares with a value computed in f64. Near 0 a log-sum-exp resolves no finer than the spacing
+/// of numbers near 1.
 fn close(what: &str, found: f64, expected: f64, dtype: DType) {
     let (tolerance, resolution) =
         if dtype == DType::F64 { (1e-9, 1e-15) } else { (TOLERANCE, f64::from(f32::EPSILON)) };
@@ -126,7 +126,7 @@ fn close(what: &str, found: f64, expected: f64, dtype: DType) {
     );
 }
 
-/// Against the stored f32 gradient, or its `dot_cos` where it is not stored.
+/// Compares with the stored f32 gradient, or with its `dot_cos` if the gradient is not stored.
 fn check_gradient(
     what: &str,
     found: &[f64],
@@ -168,18 +168,18 @@ fn check_gradient(
 #[test]
 fn losses_equal_the_reference() -> mbls_core::Result<()> {
     let (json, tensors) = (golden::json("losses.json"), golden::tensors("losses.safetensors"));
-    // Per kind of loss, how many cases were compared with the reference.
+    // The number of cases compared with the reference, per kind of loss.
     let (mut compared, mut seen) = (BTreeMap::<&str, usize>::new(), BTreeSet::<&str>::new());
     for (name, values) in json["cases"].as_object().expect("losses.json holds cases") {
         for (loss, entry) in values["losses"].as_object().expect("a case holds losses") {
             let spec = spec(loss, &entry["params"]);
-            // The losses that have no such parameter pass -100 to the cross-entropy in them.
+            // Losses without such a parameter pass -100 to their cross-entropy.
             let ignore_index = entry["params"]["ignore_index"].as_i64().unwrap_or(-100);
             let tensor = |key: &str| &tensors[&format!("{name}/{key}")];
             seen.insert(spec.build()?.name());
             let case = Case::new(name, tensor("logits"), tensor("labels"), ignore_index)?;
             if case.rows.is_empty() {
-                // Where the reference returns NaN.
+                // The reference returns NaN.
                 let error = case.evaluate(&spec, DType::F32).err();
                 assert!(
                     matches!(error, Some(Error::AllIgnored { rows }) if rows == case.ignored),
@@ -189,14 +189,14 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
             }
             let single = case.evaluate(&spec, DType::F32)?;
             let double = case.evaluate(&spec, DType::F64)?;
-            // The f64 entries: f32 runs of ours are compared with them too.
+            // The f64 entries; f32 results are compared with them too.
             let reference = entry.get("f64").map(numbers);
             if !case.finite {
-                // No number to compare with: what the reference says is not finite must show in
-                // ours.
+                // No number to compare with: if the reference reports a value that is not finite,
+                // this loss must not be finite either.
                 for evaluated in [single, double] {
                     let ours = [vec![evaluated.total()], evaluated.terms()].concat();
-                    // The reference raises, or what it returns is not finite either.
+                    // The reference raises, or its result is not finite either.
                     let Some(reference) = &reference else {
                         assert!(!ours[0].is_finite(), "{name} {loss}: {ours:?}");
                         continue;
@@ -214,8 +214,8 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
             let Some(reference) = reference.filter(|r| r.iter().all(|v| v.is_finite())) else {
                 continue;
             };
-            // Rows labelled with a negative index leave the cross-entropy of the reference alone,
-            // and all terms of ours.
+            // Rows labelled with a negative index are excluded from the cross-entropy of the
+            // reference only, and from all terms here.
             if ignore_index < 0 && case.ignored > 0 && spec != LossSpec::CrossEntropy {
                 continue;
             }
@@ -223,8 +223,7 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
                 (&spec, values.get("p_f32"))
             {
                 // Probabilities on the thresholds: the last bit of a softmax decides which gamma
-                // holds, and nothing more can be compared than what each stored
-                // probability makes of it.
+                // applies, so only the gamma of each stored probability can be compared.
                 let loss = SampleDependentFocal::new(*gamma)?;
                 let ours: Vec<f64> =
                     numbers(probabilities).into_iter().map(|p| loss.gamma_at(p)).collect();
@@ -235,7 +234,7 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
             for (evaluated, dtype) in [(&single, DType::F32), (&double, DType::F64)] {
                 let what = format!("{name} {loss} {dtype:?}");
                 let ours = [vec![evaluated.total()], evaluated.terms()].concat();
-                // Where the reference returns terms, they are ours, in the same order.
+                // If the reference returns terms, they are the same, in the same order.
                 for (found, expected) in ours.iter().zip(&reference) {
                     match (&spec, dtype) {
                         // The reference counts hits and misses in f32 there.
@@ -249,7 +248,7 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
                         _ => close(&what, *found, *expected, dtype),
                     }
                 }
-                // Where different rows are equally confident, the last bit decides the sign in the
+                // If different rows are equally confident, the last bit decides the sign in the
                 // derivative of the kernel.
                 let kernel = matches!(spec, LossSpec::Mmce { .. } | LossSpec::WeightedMmce { .. });
                 if !(kernel && case.confidences_tie()) {
@@ -294,7 +293,7 @@ fn alpha_follows_the_published_schedules() -> mbls_core::Result<()> {
             || MarginLoss::new(6.0, number("alpha0"))?.with_schedule(schedule, number("max_alpha"));
         let mut loss = new()?;
         for (epoch, expected) in numbers(&entry["alpha_after_epoch"]).into_iter().enumerate() {
-            // As after a stop between two epochs.
+            // As after an interruption between two epochs.
             let mut resumed = new()?;
             resumed.restore(&loss.state())?;
             loss = resumed;

@@ -1,4 +1,4 @@
-//! Temperature scaling by the grid of the published code.
+//! Temperature scaling on the grid of the published code.
 
 use mbls_core::calibration::{GridObjective, TemperatureScaling};
 use mbls_core::metric::{Metric, NegativeLogLikelihood, Predictions, ReliabilityBins};

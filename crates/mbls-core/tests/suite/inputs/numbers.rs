@@ -64,7 +64,7 @@ fn the_other_reports_come_back() {
     });
     let undefined = Interval { low: f64::NAN, ..interval };
     let error = serde_json::to_string(&undefined).unwrap_err().to_string();
-    assert!(error.starts_with("NaN is not written"), "{error}");
+    assert!(error.starts_with("NaN cannot be written"), "{error}");
 }
 
 #[test]

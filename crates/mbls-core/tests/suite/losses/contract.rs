@@ -1,4 +1,4 @@
-//! What a batch and a setting may be, and what the losses promise for them.
+//! Valid and invalid batches and settings, and guarantees of the losses.
 
 use super::{Evaluated, flat, has_rows, logits, margin_variants, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor};
@@ -111,12 +111,12 @@ fn one_row_and_every_label_type_give_the_same_loss() -> mbls_core::Result<()> {
 
 #[test]
 fn half_precision_accumulates_in_f32() -> mbls_core::Result<()> {
-    // So many rows that a sum in half precision would be far off.
+    // So many rows that a sum in half precision would be inaccurate.
     let labels = Tensor::from_vec((0..4096u32).map(|i| i % 5).collect(), (2, 32, 64), &CPU)?;
     for dtype in [DType::BF16, DType::F16] {
         let half = logits(&[2, 5, 32, 64]).to_dtype(dtype)?;
         for spec in one_of_each().into_iter().chain(margin_variants()).chain(spatial()) {
-            // MMCE compares each row with each.
+            // MMCE compares all pairs of rows.
             let rows = if has_rows(&spec) { 32 } else { 4 };
             let (half, labels) = (half.narrow(2, 0, rows)?, labels.narrow(1, 0, rows)?);
             let found = Evaluated::new(&spec, &half, &labels, Some(3))?;
@@ -230,8 +230,7 @@ fn settings_out_of_range_are_errors() {
     ));
 }
 
-/// A margin that a rule chooses is read from a word or a table, and written as the table of its
-/// rule.
+/// A margin rule is read from a word or a table, and written as its table.
 #[test]
 fn margins_of_rules_are_read_and_written() {
     let read = |margin: &str| {
@@ -308,7 +307,7 @@ fn margins_of_rules_are_read_and_written() {
         let error = LossSpec::margin(rule, 0.1).build().err().expect("no loss").to_string();
         assert!(error.contains(part), "{rule:?}: {error}");
     }
-    // What follows from the data is a number then; what needs distances is not.
+    // A margin that follows from the data becomes a number; one that needs distances does not.
     let of_data = LossSpec::margin(MarginRule::default(), 0.1).for_data(2, 1001);
     assert_eq!(of_data, LossSpec::margin(1000f64.ln(), 0.1));
     let distances = LossSpec::margin(MarginRule::MedianDistance { factor: 2.0, epochs: 1 }, 0.1);
@@ -351,7 +350,7 @@ fn specifications_are_read_as_written() {
     );
     let settings = "m = 6, α = 0.1, from the label, detached, Huber δ = 2, sum over classes, α × 1.5 per 10 epochs up to 0.5";
     assert_eq!(expected.settings(), settings);
-    // What is left out is not written either.
+    // Omitted settings are not written either.
     let json =
         serde_json::to_string(&LossSpec::margin(6.0, 0.1)).expect("a specification can be written");
     assert_eq!(json, r#"{"kind":"margin","margin":6.0,"alpha":0.1}"#);
@@ -396,10 +395,10 @@ fn wrong_class_weights_are_errors() -> mbls_core::Result<()> {
     );
     assert!(error(&[1.0, f64::NAN, 1.0]).starts_with("class weights = NaN"));
     assert!(error(&[1.0, f64::INFINITY, 1.0]).starts_with("class weights = inf"));
-    // Only class 1 has a weight, and no row is labelled so.
+    // Only class 1 has a weight, and no row has that label.
     assert_eq!(
         error(&[0.0, 1.0, 0.0]),
-        "class weights = 0: expected a positive, finite sum over the rows that count"
+        "class weights = 0: expected a positive, finite sum over the rows that are not ignored"
     );
     assert!(batch.with_class_weights(&[0.0, 0.0, 1.0]).is_ok());
     Ok(())
@@ -458,7 +457,7 @@ fn settings_of_a_schedule_out_of_range_are_errors() -> mbls_core::Result<()> {
     Ok(())
 }
 
-/// What the slices of the same rows measure, in every layout and type.
+/// Metrics of a batch are those of its rows as slices, in every layout and type.
 #[test]
 fn metrics_of_a_batch_are_those_of_its_rows() -> mbls_core::Result<()> {
     use mbls_core::metric::{ClassificationMetrics, Metric, measure_logits};

@@ -1,8 +1,8 @@
-//! The fused kernels on a CUDA device against those of the CPU; without a driver the tests say that
-//! they were skipped.
+//! The fused kernels on a CUDA device compared with those on the CPU. Without a driver the tests
+//! report that they were skipped.
 
 use super::fused::{
-    IGNORED, SHAPES, check_that_only_rows_that_count_can_spoil_a_loss, close, labels, losses,
+    IGNORED, SHAPES, check_that_only_ignored_rows_may_hold_nan, close, labels, losses,
 };
 use super::{evaluated::flat, logits};
 use candle_core::{DType, Device, Tensor, Var};
@@ -10,7 +10,8 @@ use mbls_core::Result;
 use mbls_core::loss::{LogitBatch, Loss, Reduction};
 use std::panic::catch_unwind;
 
-/// The first CUDA device; none without a driver, where cudarc panics as it looks for the library.
+/// Returns the first CUDA device; `None` without a driver, where cudarc panics as it looks for the
+/// library.
 fn device() -> Result<Option<Device>> {
     let Ok(device) = catch_unwind(|| Device::new_cuda(0)) else {
         eprintln!("skipped: there is no CUDA driver");
@@ -19,7 +20,7 @@ fn device() -> Result<Option<Device>> {
     Ok(Some(device?))
 }
 
-/// The total and the terms, in f64, and the gradient of three times the total.
+/// Returns the total and the terms in f64, and the gradient of three times the total.
 fn evaluate(loss: &dyn Loss, batch: &LogitBatch, var: &Var) -> Result<(Vec<f64>, Tensor)> {
     let output = loss.forward(batch)?;
     assert_eq!(output.total.device().location(), var.device().location());
@@ -55,7 +56,7 @@ fn with_ignored(labels: &Tensor) -> impl Fn(&Tensor) -> Result<LogitBatch> {
 #[test]
 fn equal_the_cpu_in_every_shape_and_type() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
-    // And where a row takes a whole block.
+    // Also with rows that take a whole block.
     for shape in SHAPES.into_iter().chain([&[5, 1025][..], &[3, 5000]]) {
         let labels = labels(shape)?;
         for (dtype, tolerance) in
@@ -67,9 +68,9 @@ fn equal_the_cpu_in_every_shape_and_type() -> Result<()> {
     Ok(())
 }
 
-/// More rows than one pass of the largest grid takes.
+/// More rows than one pass of the largest grid processes.
 #[test]
-fn equal_the_cpu_where_blocks_go_on_to_further_rows() -> Result<()> {
+fn equal_the_cpu_with_more_rows_than_one_grid() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
     for shape in [&[40_000, 33][..], &[3, 2, 600, 600]] {
         let labels = labels(shape)?;
@@ -95,7 +96,7 @@ fn equal_the_cpu_with_weights_and_sums() -> Result<()> {
     Ok(())
 }
 
-/// The first of several largest logits is the anchor that moves.
+/// The first of several tied logits is the anchor that gets the gradient.
 #[test]
 fn equal_the_cpu_where_logits_tie() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
@@ -106,10 +107,9 @@ fn equal_the_cpu_where_logits_tie() -> Result<()> {
     Ok(())
 }
 
-/// Of a view the strides are read, and the gradient comes back through it; an offset is part of a
-/// view.
+/// A view is read by its strides and its offset, and the gradient flows back through it.
 #[test]
-fn equal_the_cpu_of_a_view() -> Result<()> {
+fn equal_the_cpu_for_a_view() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
     let labels = labels(&[6, 4])?;
     let transposed = |logits: &Tensor| {
@@ -122,9 +122,9 @@ fn equal_the_cpu_of_a_view() -> Result<()> {
 }
 
 #[test]
-fn only_rows_that_count_can_spoil_a_loss() -> Result<()> {
+fn only_ignored_rows_may_hold_nan() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
-    check_that_only_rows_that_count_can_spoil_a_loss(&device)
+    check_that_only_ignored_rows_may_hold_nan(&device)
 }
 
 #[test]

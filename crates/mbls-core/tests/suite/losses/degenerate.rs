@@ -1,5 +1,5 @@
 //! Rows of zeros and of one repeated value, small and large, in every loss and type: values and
-//! gradients are finite and are those of the formulas.
+//! gradients are finite and agree with the formulas.
 
 use super::{Evaluated, flat, has_rows, margin_variants, one_of_each, slow, spatial};
 use candle_core::{DType, Device, Tensor};
@@ -23,7 +23,7 @@ fn all() -> impl Iterator<Item = LossSpec> {
     one_of_each().into_iter().chain(margin_variants()).chain(spatial()).chain(more)
 }
 
-/// Rows as positions, for losses that look at neighbours too: `[rows, classes, 1]` and `[rows, 1]`.
+/// Rows as positions, also for losses that use neighbours: `[rows, classes, 1]` and `[rows, 1]`.
 fn batch(rows: &[[f64; CLASSES]], labels: &[u32]) -> Result<(Tensor, Tensor)> {
     Ok((
         Tensor::from_slice(rows.as_flattened(), (rows.len(), CLASSES, 1), &CPU)?,
@@ -71,7 +71,7 @@ fn is_finite(spec: &LossSpec, dtype: DType, evaluated: Evaluated, what: &str) {
     );
 }
 
-/// The case of the report: f16 logits that are all 0.
+/// The originally reported case: f16 logits that are all 0.
 #[test]
 fn logit_norm_of_zeros_in_f16_has_a_finite_gradient() -> Result<()> {
     for tau in [0.04, 0.5, 1.0] {
@@ -83,7 +83,7 @@ fn logit_norm_of_zeros_in_f16_has_a_finite_gradient() -> Result<()> {
             None,
         )?;
         assert!((evaluated.total() - 3f64.ln()).abs() < 1e-6);
-        // p - onehot(y), times the greatest factor that f16 has.
+        // p - onehot(y), times the largest number of f16.
         let expected =
             [1.0 / 3.0, -2.0 / 3.0, 1.0 / 3.0].map(|slope| f16::from_f64(slope * 65504.0).to_f64());
         assert_eq!(evaluated.gradient(), expected, "{tau}");
@@ -104,7 +104,7 @@ fn zeros_and_repeated_values_have_finite_values_and_gradients() -> Result<()> {
     Ok(())
 }
 
-/// Rows whose length is near the addend of logit normalisation, of one class and of several.
+/// Rows whose norm is near the constant of logit normalisation, with one class and several.
 #[test]
 fn rows_near_zero_have_finite_values_and_gradients() -> Result<()> {
     for value in [6e-8, 1e-7, 1e-6, 1e-4] {
@@ -118,12 +118,12 @@ fn rows_near_zero_have_finite_values_and_gradients() -> Result<()> {
     Ok(())
 }
 
-/// As large as the type: no square, sum or quotient on the way may leave its range, where the loss
-/// itself does not.
+/// The largest numbers of the type: no square, sum or quotient on the way may overflow unless the
+/// loss itself does.
 #[test]
 fn the_greatest_numbers_repeated_have_finite_values_and_gradients() -> Result<()> {
     let bounded = |spec: &LossSpec| {
-        // These are about the logits themselves, and beyond any bound with them.
+        // These penalise the logits themselves and are unbounded.
         !matches!(spec, LossSpec::Acls { .. } | LossSpec::NeighbourPenalty { .. })
     };
     for (dtype, value) in
@@ -136,7 +136,7 @@ fn the_greatest_numbers_repeated_have_finite_values_and_gradients() -> Result<()
                 &[dtype],
                 &batch(&rows, &[0, 3])?,
                 |spec, dtype, reduction, evaluated| {
-                    // The same loss as that of ones.
+                    // The same loss as for ones.
                     let (ones, labels) = batch(&[[1.0; CLASSES]; 2], &[0, 3])?;
                     let ones = Evaluated::of(spec.build()?.as_ref(), &ones, |logits| {
                         Ok(LogitBatch::new(logits, &labels, None)?.with_reduction(reduction))
@@ -163,7 +163,8 @@ fn by_formula(spec: &LossSpec, rows: &[[f64; CLASSES]], labels: &[u32]) -> f64 {
     slow::terms(spec, &rows).into_iter().map(|(weight, value)| weight * value).sum()
 }
 
-/// Compares a gradient in f64 with central differences of the formula, by finite logits.
+/// Compares a gradient in f64 with central differences of the formula, with respect to finite
+/// logits.
 pub(crate) fn check_differences(
     spec: &LossSpec,
     rows: &[[f64; CLASSES]],
@@ -204,7 +205,8 @@ pub(crate) fn check_differences(
     Ok(())
 }
 
-/// Losses with a derivative where logits tie, or with one that central differences see.
+/// Losses that are differentiable where logits tie, or whose derivative there agrees with central
+/// differences.
 fn smooth_at_ties() -> Vec<LossSpec> {
     let at_ties = |spec: &LossSpec| {
         !matches!(
@@ -221,7 +223,7 @@ fn gradients_of_zeros_and_repeated_values_are_those_of_the_formulas() -> Result<
         let rows = [[value; CLASSES], [value; CLASSES], [-value; CLASSES]];
         for spec in smooth_at_ties() {
             if matches!(spec, LossSpec::LogitNorm { .. }) && value == 0.0 {
-                // Where the norm is less than its addend, differences have to be smaller still.
+                // If the norm is less than the constant added to it, the step must be smaller.
                 check_differences(&spec, &rows, &[0, 3, 1], 1e-13, 1e-4)?;
             } else {
                 check_differences(&spec, &rows, &[0, 3, 1], 1e-6, 1e-5)?;
@@ -231,7 +233,7 @@ fn gradients_of_zeros_and_repeated_values_are_those_of_the_formulas() -> Result<
     Ok(())
 }
 
-/// The cubic penalty and squares of logits themselves are the only gradients that f16 cannot hold.
+/// Only the gradients of the cubic penalty and of squares of logits exceed the range of f16.
 #[test]
 fn what_is_beyond_f16_is_known() -> Result<()> {
     let rows = [[1e4, 0.0, 0.0, 0.0]];
@@ -253,8 +255,8 @@ fn what_is_beyond_f16_is_known() -> Result<()> {
     Ok(())
 }
 
-/// PyTorch's values and gradients of such rows and of masked classes, with -100 among the labels,
-/// in f64 and f32.
+/// Compares with PyTorch's values and gradients of such rows and of masked classes, with -100 among
+/// the labels, in f64 and f32.
 #[test]
 fn pytorch_agrees() -> Result<()> {
     let file = golden::fixture("losses/degenerate.json");

@@ -1,4 +1,4 @@
-//! A loss, its terms and its gradient on given logits.
+//! The value, terms and gradient of a loss on given logits.
 
 use candle_core::{DType, Tensor, Var};
 use mbls_core::loss::{LogitBatch, Loss, LossOutput, LossSpec};
@@ -19,7 +19,7 @@ impl Evaluated {
         Self::of(spec.build()?.as_ref(), logits, |logits| LogitBatch::new(logits, labels, ignore))
     }
 
-    /// On a batch made of the logits as a variable.
+    /// Evaluates a batch with the logits as a variable.
     pub(crate) fn of(
         loss: &dyn Loss,
         logits: &Tensor,

@@ -1,4 +1,4 @@
-//! The fused kernels against the composed tensor operations, on whatever a batch may be.
+//! The fused kernels compared with the composed tensor operations, for batches of every kind.
 
 use super::{evaluated::flat, logits};
 use candle_core::{DType, Device, Tensor, Var};
@@ -12,7 +12,7 @@ use mbls_core::loss::{
 const CPU: Device = Device::Cpu;
 pub(crate) const IGNORED: u32 = 255;
 
-/// Every loss that is fused, and every setting of the penalty.
+/// Every fused loss, with every setting of the penalty.
 pub(crate) fn losses(classes: usize) -> Result<Vec<Box<dyn Loss>>> {
     let mut losses: Vec<Box<dyn Loss>> = vec![
         Box::new(CrossEntropy),
@@ -49,7 +49,7 @@ pub(crate) fn losses(classes: usize) -> Result<Vec<Box<dyn Loss>>> {
     Ok(losses)
 }
 
-/// Labels of which every seventh is ignored.
+/// Labels with every seventh ignored.
 pub(crate) fn labels(shape: &[usize]) -> candle_core::Result<Tensor> {
     let (n, classes) = (shape[0] * shape[2..].iter().product::<usize>(), shape[1] as u32);
     let labels =
@@ -57,8 +57,7 @@ pub(crate) fn labels(shape: &[usize]) -> candle_core::Result<Tensor> {
     Tensor::from_vec(labels, [&shape[..1], &shape[2..]].concat(), &CPU)
 }
 
-/// Where a shape ends inside of a vector, of a tile, of a task, and where there are several of
-/// each.
+/// Shapes that end inside a vector, a tile or a task, and shapes with several of each.
 pub(crate) const SHAPES: [&[usize]; 8] = [
     &[1, 2],
     &[7, 5],
@@ -104,7 +103,7 @@ fn check(
         assert_eq!(found.total.dtype(), expected.total.dtype(), "{what}");
         close(&format!("{what}: values"), &values(&found), &values(&expected), tolerance);
 
-        // Times 3, so that the upstream gradient is not 1.
+        // Multiplied by 3, so that the upstream gradient is not 1.
         let gradient = |output: &LossOutput| -> Result<Tensor> {
             let grads = output.total.affine(3.0, 1.0)?.backward()?;
             Ok(grads.get(&var).expect("the loss depends on the logits").clone())
@@ -131,8 +130,8 @@ fn equal_the_composed_losses_in_every_shape() -> Result<()> {
     Ok(())
 }
 
-/// Integers tie for the maximum, whose gradient goes to the first, and lie on margins, where there
-/// is none.
+/// Integers tie for the maximum, whose gradient goes to the first, and are equal to margins, where
+/// the gradient is 0.
 #[test]
 fn equal_the_composed_losses_where_logits_tie() -> Result<()> {
     for shape in [&[40, 16][..], &[30, 100], &[2, 40, 7]] {
@@ -175,9 +174,9 @@ fn equal_the_composed_losses_with_weights_and_sums() -> Result<()> {
     Ok(())
 }
 
-/// Of a view the strides are read, and the gradient comes back through it.
+/// A view is read by its strides, and the gradient flows back through it.
 #[test]
-fn equal_the_composed_losses_of_a_view() -> Result<()> {
+fn equal_the_composed_losses_for_a_view() -> Result<()> {
     let labels = labels(&[6, 4])?;
     let whole = logits(&[4, 9]);
     check(
@@ -187,8 +186,8 @@ fn equal_the_composed_losses_of_a_view() -> Result<()> {
     )
 }
 
-/// What an ignored row holds is never read into a value, and a row that counts is not hidden.
-pub(crate) fn check_that_only_rows_that_count_can_spoil_a_loss(device: &Device) -> Result<()> {
+/// The contents of an ignored row never affect a value, and a row that is not ignored always does.
+pub(crate) fn check_that_only_ignored_rows_may_hold_nan(device: &Device) -> Result<()> {
     for shape in [&[14, 5][..], &[2, 5, 7]] {
         let labels = labels(shape)?;
         let positions: usize = shape[2..].iter().product();
@@ -222,8 +221,8 @@ pub(crate) fn check_that_only_rows_that_count_can_spoil_a_loss(device: &Device) 
 }
 
 #[test]
-fn only_rows_that_count_can_spoil_a_loss() -> Result<()> {
-    check_that_only_rows_that_count_can_spoil_a_loss(&CPU)
+fn only_ignored_rows_may_hold_nan() -> Result<()> {
+    check_that_only_ignored_rows_may_hold_nan(&CPU)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Gradients against f64 central differences, and at the kinks that have none.
+//! Gradients compared with f64 central differences, and at non-differentiable points.
 
 use super::{Evaluated, flat, logits, margin_variants, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor, Var};
@@ -16,7 +16,7 @@ fn gradients_equal_finite_differences() -> mbls_core::Result<()> {
         LossSpec::Focal { gamma: 0.0 },
         LossSpec::DualFocal { gamma: 0.5 },
     ];
-    // A detached anchor is no part of the gradient: ACLS's is compared with PyTorch's.
+    // A detached anchor has no part in the gradient; that of ACLS is compared with PyTorch.
     let rows = one_of_each().into_iter().filter(|spec| !matches!(spec, LossSpec::Acls { .. }));
     let rows = rows.chain(margin_variants()).chain(more).map(|spec| (spec, true));
     for (spec, takes_rows) in rows.chain(spatial().into_iter().map(|spec| (spec, false))) {
@@ -48,7 +48,7 @@ fn penalty_gradient<const ROWS: usize>(
             .map(|evaluated| evaluated.gradient())
     };
     let (with, without) = (gradient(1.0)?, gradient(0.0)?);
-    // Whole numbers up to rounding.
+    // Integers up to rounding.
     Ok(with
         .iter()
         .zip(&without)
@@ -60,7 +60,7 @@ fn penalty_gradient<const ROWS: usize>(
 fn the_first_of_tied_maxima_has_the_gradient() -> mbls_core::Result<()> {
     // Both others are beyond the margin; the tied maximum is not.
     assert_eq!(penalty_gradient(&[[0.0, 5.0, 5.0, -1.0]], 2.0)?, [-1.0, 2.0, 0.0, -1.0]);
-    // At margin 0 every distance of 0 has none.
+    // At margin 0 every distance of 0 has gradient 0.
     assert_eq!(penalty_gradient(&[[3.0, 3.0, 3.0, 3.0]], 0.0)?, [0.0; 4]);
     assert_eq!(
         penalty_gradient(&[[1.0, 0.0, 1.0, 1.0], [0.0, 2.0, 2.0, 2.0]], 0.0)?,
@@ -94,7 +94,7 @@ fn ignored_rows_have_no_gradient() -> mbls_core::Result<()> {
 fn gradients_are_finite_for_logits_of_ten_thousand() -> mbls_core::Result<()> {
     let rows = [[1e4f32, -1e4, 0.0], [-1e4, 1e4, 1e4], [1e4, 1e4, 1e4], [0.0, 0.0, 1e4]];
     let labels = Tensor::new(&[0u32, 0, 2, 2], &Device::Cpu)?;
-    // One position per row, for losses that look at neighbours.
+    // One position per row, for losses that use neighbours.
     let (logits, labels) = (Tensor::new(&rows, &Device::Cpu)?.unsqueeze(2)?, labels.unsqueeze(1)?);
     let more = [
         LossSpec::Focal { gamma: 0.5 },
@@ -106,7 +106,7 @@ fn gradients_are_finite_for_logits_of_ten_thousand() -> mbls_core::Result<()> {
             let evaluated = Evaluated::new(&spec, &logits.to_dtype(dtype)?, &labels, None)?;
             assert!(evaluated.total().is_finite(), "{spec:?} {dtype:?}: {}", evaluated.total());
             let gradient = evaluated.gradient();
-            // A cubic penalty's gradient is beyond the range of f16 there.
+            // The gradient of a cubic penalty exceeds the range of f16 there.
             let beyond = dtype == DType::F16
                 && matches!(spec, LossSpec::ClassAdaptive { penalty: AugmentedPenalty::P2, .. });
             assert!(
@@ -131,19 +131,19 @@ fn gradient_of(
 }
 
 #[test]
-fn every_form_of_the_penalty_keeps_its_kinks() -> mbls_core::Result<()> {
+fn gradients_of_the_penalty_at_non_differentiable_points() -> mbls_core::Result<()> {
     let new =
         |margin| LogitPenalty::new(margin).map(|p| p.with_class_reduction(ClassReduction::Sum));
     // Distances 0, 2, 3 and 2; the margins of the classes are met exactly by classes 1 and 2.
     let by_class = new(0.0)?.with_class_margins(vec![0.0, 2.0, 3.0, 1.0])?;
     assert_eq!(gradient_of(&by_class, &[[4.0, 2.0, 1.0, 2.0]], &[0])?, [1.0, 0.0, 0.0, -1.0]);
-    // From the label, class 1: the greater logit of class 0 is free, class 2 is at the margin,
-    // class 3 beyond it.
+    // From the label, class 1: the larger logit of class 0 is free, class 2 is at the margin, class
+    // 3 is beyond it.
     let target = new(2.0)?.with_anchor(Anchor::Target);
     assert_eq!(gradient_of(&target, &[[9.0, 4.0, 2.0, 1.0]], &[1])?, [0.0, 1.0, 0.0, -1.0]);
     let detached = new(2.0)?.with_detached_anchor();
     assert_eq!(gradient_of(&detached, &[[0.0, 5.0, 5.0, -1.0]], &[0])?, [-1.0, 0.0, 0.0, -1.0]);
-    // Excesses 1 and 3 with delta 2; where the cost turns linear, at 2, both forms have the
+    // Excesses 1 and 3 with delta 2; at 2, where the cost becomes linear, both forms have
     // derivative 2.
     let huber = new(1.0)?.with_shape(PenaltyShape::Huber { delta: 2.0 })?;
     assert_eq!(gradient_of(&huber, &[[5.0, 3.0, 1.0, 5.0]], &[0])?, [3.0, -1.0, -2.0, 0.0]);
@@ -166,8 +166,8 @@ fn ties_for_a_maximum_go_to_the_first_in_every_loss() -> mbls_core::Result<()> {
     let [first, second] =
         pair(LossSpec::ClassAdaptive { margin: 1.0, penalty: AugmentedPenalty::Phr }, &labels)?;
     assert!(first > 1.0 && second == 0.0, "{first}, {second}");
-    // The confidence of a wrong prediction falls; the second of the tied logits feels it through
-    // the softmax alone.
+    // The confidence of a wrong prediction decreases; the second of the tied logits is affected
+    // only through the softmax.
     let [first, second] = pair(LossSpec::Mmce { lambda: 1.0 }, &labels)?;
     assert!(first > 0.0 && second < 0.0, "{first}, {second}");
     Ok(())

@@ -1,4 +1,4 @@
-//! Labels of every integer type with any ignored number, -100 above all.
+//! Labels of every integer type with any ignored number, in particular -100.
 
 use super::{Evaluated, flat, logits, margin_variants, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor};
@@ -21,7 +21,7 @@ fn evaluate(spec: &LossSpec, labels: &Tensor, ignore: i64, composed: bool) -> Re
     })
 }
 
-/// Labels of two images of 3 x 2 pixels, with one number where there is none.
+/// Labels of two images of 3 x 2 pixels, with one number for pixels without a label.
 fn labels(ignored: i64) -> Result<Tensor> {
     let labels = [0, ignored, 4, 2, 2, ignored, ignored, 1, 3, 0, ignored, 4];
     Ok(Tensor::new(&labels, &CPU)?.reshape((2, 3, 2))?)
@@ -61,7 +61,7 @@ fn pytorchs_minus_100_is_ignored_by_every_loss() -> Result<()> {
     Ok(())
 }
 
-/// -100 as a `u32` is 4294967196, which stays a wrong label; so does every number that wraps to a
+/// -100 as a `u32` is 4294967196, which is an invalid label, like every number that wraps to a
 /// class.
 #[test]
 fn no_label_wraps() -> Result<()> {
@@ -80,12 +80,12 @@ fn no_label_wraps() -> Result<()> {
             message(&labels, None),
             format!("label {text} at row 1 is out of range: the logits have 5 classes")
         );
-        // Another ignored number does not let it through.
+        // Another ignored number does not make it valid.
         assert!(message(&labels, Some(-2)).contains(text));
         assert!(message(&labels, Some(255)).contains(text));
         assert_eq!(LogitBatch::new(&logits, &labels, Some(number))?.rows(), 2);
     }
-    // A number that a type does not have is ignored nowhere in it.
+    // A number that a type cannot represent ignores nothing.
     let bytes = Tensor::new(&[0u8, 156, 1], &CPU)?;
     assert!(message(&bytes, Some(-100)).starts_with("label 156 at row 1"));
     Ok(())
@@ -101,7 +101,7 @@ fn rows_of_minus_100_alone_are_no_batch() -> Result<()> {
     Ok(())
 }
 
-/// The way of a batch from a loss to metrics leaves the same rows out.
+/// The metrics of a batch ignore the same rows as the loss.
 #[test]
 fn metrics_of_a_batch_leave_minus_100_out() -> Result<()> {
     let (logits, labels) = (logits(&[4, 5]), Tensor::new(&[3i64, -100, 0, -100], &CPU)?);

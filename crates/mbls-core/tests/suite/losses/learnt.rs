@@ -1,4 +1,4 @@
-//! What losses learn over epochs, and how it is saved.
+//! State that losses learn over epochs, and how it is saved.
 
 use super::{logits, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor};
@@ -28,7 +28,7 @@ fn losses_of_settings_alone_have_no_state() -> mbls_core::Result<()> {
         let image =
             LogitBatch::new(&logits(&[1, 4, 3]), &Tensor::new(&[[0u32, 2, 1]], &CPU)?, None)?;
         let before = loss.forward(&image)?.total.to_scalar::<f64>()?;
-        // Without validation data even multipliers stay.
+        // Without validation data multipliers do not change.
         loss.end_epoch(9);
         assert_eq!(loss.forward(&image)?.total.to_scalar::<f64>()?, before, "{spec:?}");
     }
@@ -49,8 +49,8 @@ fn a_state_of_another_schedule_is_an_error() -> mbls_core::Result<()> {
     Ok(())
 }
 
-/// Cross-entropy until the margin is chosen, MbLS with that margin from then on, and the same after
-/// it was saved.
+/// Cross-entropy until the margin is chosen, then MbLS with that margin, and the same after saving
+/// and restoring.
 #[test]
 fn a_rule_chooses_the_margin_at_the_end_of_its_epochs() -> mbls_core::Result<()> {
     let rule = MarginRule::LargestDistance { quantile: 1.0, epochs: 2 };
@@ -66,7 +66,7 @@ fn a_rule_chooses_the_margin_at_the_end_of_its_epochs() -> mbls_core::Result<()>
     };
     for epoch in 0..2 {
         assert_eq!((loss.margin(), total(loss.as_ref())?), (None, total(cross_entropy.as_ref())?));
-        // Distances of earlier epochs do not count.
+        // Distances of earlier epochs are ignored.
         if epoch == 0 {
             let large = Tensor::new(&[[100.0, 0.0, 0.0, 0.0]], &CPU)?;
             loss.observe(&LogitBatch::new(&large, &Tensor::zeros(1, DType::U32, &CPU)?, None)?)?;
@@ -87,11 +87,11 @@ fn a_rule_chooses_the_margin_at_the_end_of_its_epochs() -> mbls_core::Result<()>
     };
     let largest = logits.iter().map(range).fold(0.0, f64::max);
     assert!((margin / largest - 1.0).abs() < 0.004 && margin <= largest, "{margin} of {largest}");
-    // A lower one acts.
+    // A lower margin has an effect.
     let lower = restored(&[2.0])?;
     assert_eq!(total(lower.as_ref())?, total(&MarginLoss::new(2.0, 0.1)?)?);
     assert!(total(lower.as_ref())? > total(cross_entropy.as_ref())?);
-    // It stays.
+    // The margin is fixed.
     loss.observe(&batch(2, 4)?)?;
     loss.end_epoch(2);
     assert_eq!((loss.margin(), loss.state()), (Some(margin), vec![margin]));
@@ -100,7 +100,7 @@ fn a_rule_chooses_the_margin_at_the_end_of_its_epochs() -> mbls_core::Result<()>
         assert!(matches!(loss.restore(wrong), Err(Error::State { .. })), "{wrong:?}");
         assert_eq!(loss.margin(), Some(margin));
     }
-    // Without validation data there is nothing to choose from.
+    // Without validation data no margin can be chosen.
     let mut unseen = LossSpec::margin(rule, 0.1).build()?;
     (0..3).for_each(|epoch| unseen.end_epoch(epoch));
     assert_eq!(unseen.margin(), None);
@@ -117,7 +117,7 @@ fn a_rule_chooses_the_margin_at_the_end_of_its_epochs() -> mbls_core::Result<()>
 }
 
 #[test]
-fn multipliers_do_not_depend_on_how_the_data_are_cut_into_batches() -> mbls_core::Result<()> {
+fn multipliers_do_not_depend_on_the_batches() -> mbls_core::Result<()> {
     let all = logits(&[6, 4]);
     let labels = Tensor::zeros(6, DType::U32, &CPU)?;
     let learnt = |cuts: &[usize]| -> mbls_core::Result<Vec<f64>> {
@@ -142,7 +142,7 @@ fn multipliers_do_not_depend_on_how_the_data_are_cut_into_batches() -> mbls_core
     Ok(())
 }
 
-/// More rows than are observed at once, with weights, some ignored.
+/// More rows than are observed at once, with weights and ignored rows.
 #[test]
 fn pixels_of_large_images_are_observed_block_by_block() -> mbls_core::Result<()> {
     let side = 300;
@@ -195,7 +195,7 @@ fn class_weights_and_ignored_rows_count_in_multipliers() -> mbls_core::Result<()
 }
 
 #[test]
-fn data_that_teach_nothing_are_errors_and_change_nothing() -> mbls_core::Result<()> {
+fn invalid_validation_data_are_errors_and_change_nothing() -> mbls_core::Result<()> {
     let mut loss = adaptive()?;
     loss.observe(&batch(3, 4)?)?;
     let before = loss.clone();
@@ -211,7 +211,7 @@ fn data_that_teach_nothing_are_errors_and_change_nothing() -> mbls_core::Result<
 }
 
 #[test]
-fn numbers_that_are_no_multipliers_are_errors() -> mbls_core::Result<()> {
+fn invalid_multipliers_are_errors() -> mbls_core::Result<()> {
     let mut loss = adaptive()?;
     loss.observe(&batch(3, 2)?)?;
     loss.end_epoch(0);

@@ -1,5 +1,5 @@
-//! Masked classes: a logit of minus infinity is a probability of 0. A loss is defined for them,
-//! with gradient 0 there, or its error says that it is not.
+//! Masked classes: a logit of minus infinity is a probability of 0. A loss is either defined for
+//! them, with gradient 0 there, or returns an error that says it is not.
 
 use super::degenerate::check_differences;
 use super::{Evaluated, flat, margin_variants, one_of_each, spatial};
@@ -11,7 +11,7 @@ const CPU: Device = Device::Cpu;
 const TYPES: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
 const MASK: f64 = f64::NEG_INFINITY;
 
-/// One finite value, two and all; labels are never masked.
+/// One finite value, two, and all; labels are never masked.
 const ROWS: [[f64; 4]; 4] = [
     [MASK, 2.0, MASK, MASK],
     [0.5, MASK, MASK, -1.5],
@@ -29,7 +29,7 @@ fn all() -> impl Iterator<Item = LossSpec> {
     one_of_each().into_iter().chain(margin_variants()).chain(spatial()).chain(more)
 }
 
-/// Losses of the probabilities, or of that of the label.
+/// Losses that depend on probabilities, or on that of the label.
 fn takes_masks(spec: &LossSpec) -> bool {
     match spec {
         LossSpec::CrossEntropy
@@ -43,7 +43,7 @@ fn takes_masks(spec: &LossSpec) -> bool {
         | LossSpec::WeightedMmce { .. }
         | LossSpec::Mdca { .. }
         | LossSpec::SpatialLabelSmoothing { .. } => true,
-        // Of the logits or their distances, or of the logarithm of every probability.
+        // Losses of logits or their distances, or of the logarithm of every probability.
         LossSpec::LabelSmoothing { .. }
         | LossSpec::LogitNorm { .. }
         | LossSpec::Margin { .. }
@@ -72,7 +72,7 @@ fn evaluate(
 
 #[test]
 fn a_masked_class_has_probability_0_and_no_gradient() -> Result<()> {
-    // Far enough that its probability is 0 in f64, so that only the mask differs.
+    // So small that its probability is 0 in f64, and only the mask differs.
     let finite = ROWS.map(|row| row.map(|logit| if logit == MASK { -4e4 } else { logit }));
     for spec in all().filter(takes_masks) {
         for dtype in TYPES {
@@ -100,7 +100,7 @@ fn a_masked_class_has_probability_0_and_no_gradient() -> Result<()> {
 
 #[test]
 fn gradients_beside_masked_classes_are_those_of_the_formulas() -> Result<()> {
-    // Without the last row, where two logits tie.
+    // Without the last row, in which two logits tie.
     let with_rows = |spec: &LossSpec| {
         takes_masks(spec) && !matches!(spec, LossSpec::SpatialLabelSmoothing { .. })
     };
@@ -139,7 +139,7 @@ fn losses_of_all_logits_refuse_masked_classes() -> Result<()> {
                 let expected = "logit -inf at row 0, class 1: expected a finite number, \
                                 since this loss is not defined for a masked class";
                 assert_eq!(error.to_string(), expected, "{spec:?} {dtype:?} {composed}");
-                // Without the masked rows it is what it always was.
+                // Without the masked rows it is unchanged.
                 assert!(
                     evaluate(&spec, &ROWS[2..3], &LABELS[2..3], dtype, composed)?
                         .total()
@@ -157,7 +157,7 @@ fn a_masked_label_is_refused_by_its_row_and_class() -> Result<()> {
         for composed in [false, true] {
             let found = evaluate(&spec, &ROWS, &[1, 3, 2, 1], DType::F32, composed);
             if spec == LossSpec::Brier {
-                // (0 - 1)^2 and twice (1/2)^2: bounded, and so defined for a label that cannot be.
+                // (0 - 1)^2 and twice (1/2)^2: bounded, and therefore defined for a masked label.
                 assert!(found?.total().is_finite());
                 continue;
             }
@@ -171,8 +171,7 @@ fn a_masked_label_is_refused_by_its_row_and_class() -> Result<()> {
     Ok(())
 }
 
-/// NaN and plus infinity mask nothing: the loss is not finite, as ever, and no mask is blamed for
-/// it.
+/// NaN and plus infinity are not masks: the loss is not finite, and no error names a mask.
 #[test]
 fn other_numbers_that_are_not_finite_are_no_masks() -> Result<()> {
     for bad in [f64::NAN, f64::INFINITY] {
@@ -191,7 +190,7 @@ fn other_numbers_that_are_not_finite_are_no_masks() -> Result<()> {
 }
 
 #[test]
-fn what_a_row_that_does_not_count_masks_is_not_looked_at() -> Result<()> {
+fn masks_of_ignored_rows_are_not_read() -> Result<()> {
     for spec in all() {
         for composed in [false, true] {
             let logits = Tensor::new(&[[MASK; 4], ROWS[2]], &CPU)?.unsqueeze(2)?;

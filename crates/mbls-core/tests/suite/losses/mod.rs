@@ -1,4 +1,4 @@
-//! Losses against finite differences, PyTorch's values and a slow obvious implementation.
+//! Losses compared with finite differences, PyTorch's values and slow, simple implementations.
 
 mod contract;
 #[cfg(feature = "cuda")]
@@ -23,7 +23,7 @@ use mbls_core::loss::{
     PenaltyShape,
 };
 
-/// One loss of each kind that takes rows alone, with settings at which no term vanishes.
+/// One loss of each kind that needs no neighbours, with settings at which no term vanishes.
 fn one_of_each() -> Vec<LossSpec> {
     vec![
         LossSpec::CrossEntropy,
@@ -47,7 +47,7 @@ fn one_of_each() -> Vec<LossSpec> {
     ]
 }
 
-/// The logit penalty with other settings than those of MbLS.
+/// The logit penalty with settings other than those of MbLS.
 fn margin_variants() -> Vec<LossSpec> {
     let with = |anchor, shape, class_reduction| LossSpec::Margin {
         margin: MarginChoice::Fixed(1.5),
@@ -67,7 +67,7 @@ fn margin_variants() -> Vec<LossSpec> {
     ]
 }
 
-/// One loss of each kind that looks at neighbours.
+/// One loss of each kind that uses neighbours.
 fn spatial() -> Vec<LossSpec> {
     vec![
         LossSpec::SpatialLabelSmoothing { sigma: 1.0 },

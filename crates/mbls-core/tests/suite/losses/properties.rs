@@ -20,7 +20,7 @@ fn spec() -> impl Strategy<Value = LossSpec> {
     ]
 }
 
-/// Losses of the differences between a row's logits alone.
+/// Losses that depend only on the differences between a row's logits.
 fn shift_invariant() -> impl Strategy<Value = LossSpec> {
     spec().prop_filter("on the logits themselves", |spec| {
         !matches!(spec, LossSpec::LogitNorm { .. } | LossSpec::Acls { .. })
@@ -28,7 +28,7 @@ fn shift_invariant() -> impl Strategy<Value = LossSpec> {
 }
 
 fn rows() -> impl Strategy<Value = Vec<(Vec<f64>, usize)>> {
-    // Small integers too, for ties.
+    // Small integers too, to produce ties.
     let logit = prop_oneof![-30.0..30.0, (-3..4).prop_map(f64::from)];
     proptest::collection::vec((proptest::collection::vec(logit, CLASSES), 0..CLASSES), 1..9)
 }
@@ -61,7 +61,7 @@ proptest! {
 
     #[test]
     fn a_shift_of_a_rows_logits_changes_nothing(spec in shift_invariant(), rows in rows(), shift in -500..500) {
-        // Whole shifts in units that f64 adds exactly keep ties and distances as they are.
+        // Integer shifts in units that f64 adds exactly preserve ties and distances.
         let quantum = |x: f64| (x * 1024.0).round() / 1024.0;
         let base: Vec<_> = rows.iter().map(|(row, l)| (row.iter().map(|x| quantum(*x)).collect(), *l)).collect();
         let shifted: Vec<(Vec<f64>, usize)> = base

@@ -1,4 +1,4 @@
-//! Values and gradients that PyTorch computed: `fixtures/losses/generate.py`.
+//! Values and gradients computed by PyTorch: `fixtures/losses/generate.py`.
 
 use super::evaluated::{Evaluated, flat};
 use candle_core::{DType, Device, Tensor, Var};
@@ -19,7 +19,7 @@ struct Fixture {
 #[derive(Deserialize)]
 struct Case {
     spec: LossSpec,
-    /// Margins and weights of the classes, in the place of the specification's penalty.
+    /// Margins and weights of the classes, which replace the penalty of the specification.
     penalty: Option<Penalty>,
     shape: Vec<usize>,
     logits: Vec<f64>,
@@ -37,7 +37,7 @@ struct Penalty {
     weights: Vec<f64>,
 }
 
-/// A training with learnt multipliers.
+/// A training run with learnt multipliers.
 #[derive(Deserialize)]
 struct Run {
     penalty: AugmentedPenalty,
@@ -148,7 +148,7 @@ fn multipliers_follow_the_published_algorithm() -> mbls_core::Result<()> {
                 )?)?;
             }
             loss.end_epoch(index);
-            // As after a stop between two epochs.
+            // As after an interruption between two epochs.
             let mut resumed = new()?;
             resumed.restore(&loss.state())?;
             assert_eq!(resumed, loss);

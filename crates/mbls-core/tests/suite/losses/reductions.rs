@@ -22,7 +22,7 @@ fn layouts() -> mbls_core::Result<Vec<(Tensor, Tensor)>> {
     ])
 }
 
-/// The rows that count, for the slow formulas.
+/// The rows that are not ignored, for the slow formulas.
 fn rows() -> Vec<slow::Row> {
     let logits = flat(&logits(&[6, 4]));
     let rows = logits.chunks(4).zip(LABELS).filter(|(_, label)| *label != IGNORED);
@@ -154,7 +154,7 @@ fn values_to_reduce_are_one_per_row() -> mbls_core::Result<()> {
         .expect_err("one row is ignored");
     assert_eq!(
         error.to_string(),
-        "values of rows: expected [5], one per row that counts, found [6]"
+        "values of rows: expected [5], one per row that is not ignored, found [6]"
     );
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! The losses' formulas, row by row and class by class in f64.
+//! The formulas of the losses, row by row and class by class in f64.
 
 use mbls_core::loss::{
     Anchor, AugmentedPenalty, ClassReduction, LossSpec, MarginChoice, PenaltyShape,
 };
 
-/// Logits and label of a row that counts.
+/// Logits and label of a row that is not ignored.
 pub(crate) type Row = (Vec<f64>, usize);
 
 /// A loss's terms as `(weight, value)`, averaged over rows.
@@ -40,14 +40,14 @@ pub(crate) fn weighted_terms(
     terms
 }
 
-/// The terms of one row; those of the whole batch are not among them.
+/// The terms of one row, without those of the whole batch.
 pub(crate) fn row_terms(spec: &LossSpec, logits: &[f64], label: usize) -> Vec<(f64, f64)> {
     let classes = logits.len() as f64;
     let mean = |f: &dyn Fn(usize) -> f64| (0..logits.len()).map(f).sum::<f64>() / classes;
     let log_probs = log_probs(logits);
     let probs: Vec<f64> = log_probs.iter().map(|log| log.exp()).collect();
     let p = |k: usize| probs[k];
-    // 1 - p without loss near 1.
+    // 1 - p without cancellation near 1.
     let others = |k: usize| (0..logits.len()).filter(|&j| j != k).map(p).sum::<f64>();
     let cross_entropy = -log_probs[label];
     let focal = |gamma: f64| others(label).powf(gamma) * cross_entropy;
@@ -117,13 +117,17 @@ pub(crate) fn row_terms(spec: &LossSpec, logits: &[f64], label: usize) -> Vec<(f
             vec![(1.0, cross_entropy), (alpha, factor * mean(&cost))]
         }
         LossSpec::Acls { margin, alpha, pos_lambda, neg_lambda } => {
-            let winner = (maximum(logits) - margin).max(0.0).powi(2);
+            let top_logit = (maximum(logits) - margin).max(0.0).powi(2);
             let losers =
                 classes / (classes - 1.0) * mean(&|k| (distance(k) - margin).max(0.0).powi(2));
-            vec![(1.0, cross_entropy), (alpha * pos_lambda, winner), (alpha * neg_lambda, losers)]
+            vec![
+                (1.0, cross_entropy),
+                (alpha * pos_lambda, top_logit),
+                (alpha * neg_lambda, losers),
+            ]
         }
         LossSpec::ClassAdaptive { margin, penalty } => {
-            // As long as nothing is learnt.
+            // As long as nothing has been learnt.
             let (lambda, rho) = (1e-6, 1.0);
             let value = |h: f64| match penalty {
                 AugmentedPenalty::Phr => {
@@ -202,7 +206,7 @@ fn maximum(logits: &[f64]) -> f64 {
 
 fn log_probs(logits: &[f64]) -> Vec<f64> {
     let max = maximum(logits);
-    // ln_1p of the others' sum: exact where one class has nearly all the probability.
+    // ln_1p of the sum of the others: accurate if one class has nearly all the probability.
     let first = logits.iter().position(|&l| l == max).expect("rows are not empty");
     let others: f64 =
         (0..logits.len()).filter(|&j| j != first).map(|j| (logits[j] - max).exp()).sum();

@@ -1,5 +1,5 @@
-//! Losses that look at neighbours, against slow implementations with ignored positions and in one
-//! to three dimensions.
+//! Losses that use neighbours, compared with slow implementations, with ignored positions and in
+//! one to three dimensions.
 
 use super::{Evaluated, flat, logits, spatial};
 use candle_core::{DType, Device, Tensor};
@@ -29,8 +29,8 @@ impl Map {
         self.labels[coordinates.iter().zip(&self.dims).fold(0, |index, (c, dim)| index * dim + c)]
     }
 
-    /// Squared distances and labels of the window around a position; those of ignored positions are
-    /// its own.
+    /// Squared distances and labels of the window around a position; an ignored position counts as
+    /// the centre.
     fn window(&self, index: usize) -> Vec<(f64, usize)> {
         let here = self.coordinates(index);
         let mut windows = vec![(0.0, vec![here[0]])];
@@ -123,7 +123,7 @@ fn rows_without_neighbours_or_with_too_many_are_errors() -> mbls_core::Result<()
             let Err(error @ Error::Shape { .. }) = spec.build()?.forward(&batch) else {
                 panic!("{spec:?}")
             };
-            let expected = "logits: expected [N, C, d1, ...] with one to three spatial dimensions, for the loss looks at";
+            let expected = "logits: expected [N, C, d1, ...] with one to three spatial dimensions, since the loss uses";
             assert_eq!(error.to_string(), format!("{expected} neighbours, found {shape:?}"));
         }
     }
