@@ -3,7 +3,7 @@
 
 use super::data;
 use super::distribution::{Distribution, fetch};
-use super::images::assert_trained;
+use super::pictures::assert_trained;
 use super::pack::{Entry, tar_gz};
 use super::training::Training;
 use flate2::read::GzDecoder;
