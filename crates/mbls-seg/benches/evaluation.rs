@@ -9,7 +9,7 @@
 //! seconds are those of the metric alone.
 
 use mbls_core::metric::Metric;
-use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationSettings};
+use mbls_seg::metric::{SegmentationMetrics, SegmentationSettings, SegmentedImages};
 use std::io::{Read, Seek};
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = Instant::now();
         if what != "none" {
             let shape = [1, classes, height, width];
-            metrics.update(Pictures {
+            metrics.update(SegmentedImages {
                 logits: (&logits).into(),
                 shape,
                 labels: (&labels).into(),

@@ -30,7 +30,7 @@ impl Step for RandomCrop {
     fn run(&self, sample: SegmentationSample, seed: Seed) -> Result<SegmentationSample> {
         let ([height, width], size) = (sample.size(), self.size);
         if size > height || size > width {
-            let expected = format!("at most the picture's {height} x {width}");
+            let expected = format!("at most the image's {height} x {width}");
             return Err(Error::value("random-crop: size", expected, format!("{size} x {size}")));
         }
         let mut rng = seed.rng();

@@ -131,7 +131,7 @@ fn hue_saturation_and_value_are_albumentations() {
 
 proptest! {
     #[test]
-    fn a_crop_takes_picture_and_mask_from_one_place(
+    fn a_crop_takes_image_and_mask_from_one_place(
         height in 1usize..40, width in 1usize..40, size in 1usize..40, flip in any::<bool>(), seed in any::<u64>(),
     ) {
         prop_assume!(size <= height.min(width));
@@ -346,7 +346,7 @@ fn samples_that_do_not_fit_are_refused() {
     };
     assert_eq!(
         message(RandomCrop { size: 5 }.into(), sample(4, 9)),
-        "random-crop: size: expected at most the picture's 4 x 9, found 5 x 5"
+        "random-crop: size: expected at most the image's 4 x 9, found 5 x 5"
     );
     assert_eq!(
         message(PadTo { size: 80_000, value: 0 }.into(), sample(2, 2)),
@@ -368,5 +368,5 @@ fn samples_that_do_not_fit_are_refused() {
     assert!(message(flip, wrong).starts_with("picture: expected values of shape [3, 4, 4]"));
     let image = Image { channels: 1, height: 1, width: 1, pixels: vec![0] };
     let wrong = SegmentationSample { image, mask: Mask { height: 1, width: 1, classes: vec![0] } };
-    assert_eq!(message(flip, wrong), "channels of a picture with a mask: expected 3, found 1");
+    assert_eq!(message(flip, wrong), "channels of an image with a mask: expected 3, found 1");
 }

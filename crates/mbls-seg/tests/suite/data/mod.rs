@@ -1,4 +1,4 @@
-//! Pictures with masks: readers, what they refuse, batches.
+//! Images with masks: readers, what they refuse, batches.
 
 use mbls_data::Result;
 use mbls_seg::dataset::{ClassList, SegmentationConfig, SegmentationFiles, voc_layout};
@@ -16,8 +16,8 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/masks")
 }
 
-/// A picture of one colour in a format without compression.
-fn picture(height: usize, width: usize, value: u8) -> Vec<u8> {
+/// An image of one colour in a format without compression.
+fn image(height: usize, width: usize, value: u8) -> Vec<u8> {
     let header = format!("P6 {width} {height} 255 ");
     [header.as_bytes(), &vec![value; 3 * height * width]].concat()
 }
@@ -48,12 +48,12 @@ fn write(folder: &Path, name: &str, content: &[u8]) {
     std::fs::write(path, content).unwrap();
 }
 
-/// Two pictures in the VOC layout, of 2 x 3 and 1 x 2 pixels.
+/// Two images in the VOC layout, of 2 x 3 and 1 x 2 pixels.
 fn voc() -> TempDir {
     folder(&[
-        ("JPEGImages/a.jpg", &picture(2, 3, 10)),
+        ("JPEGImages/a.jpg", &image(2, 3, 10)),
         ("SegmentationClass/a.png", &mask(&[&[0, 1, 255], &[20, 20, 255]])),
-        ("JPEGImages/b.jpg", &picture(1, 2, 20)),
+        ("JPEGImages/b.jpg", &image(1, 2, 20)),
         ("SegmentationClass/b.png", &mask(&[&[7, 0]])),
         ("ImageSets/Segmentation/train.txt", b"b\na\n"),
         ("ImageSets/Segmentation/val.txt", b"a"),

@@ -1,6 +1,6 @@
 //! Which values of a mask mean which class.
 
-use super::{assert_error, folder, load, mask, picture, voc};
+use super::{assert_error, folder, image, load, mask, voc};
 use mbls_data::{Dataset, Result, Seed};
 use mbls_seg::dataset::{ClassCounts, ClassList, SegmentationFiles, VOID, folders};
 use tempfile::TempDir;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 /// One image with a mask of these rows, while its folder is there.
 fn one(rows: &[&[u8]], classes: ClassList) -> (SegmentationFiles, TempDir) {
     let files =
-        folder(&[("i/a.ppm", &picture(rows.len(), rows[0].len(), 9)), ("m/a.png", &mask(rows))]);
+        folder(&[("i/a.ppm", &image(rows.len(), rows[0].len(), 9)), ("m/a.png", &mask(rows))]);
     let [images, masks] = ["i", "m"].map(|part| files.path().join(part));
     (folders::load(images, masks, classes, Default::default()).unwrap(), files)
 }

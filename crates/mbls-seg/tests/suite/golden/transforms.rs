@@ -121,7 +121,7 @@ fn pixels_and_masks_are_the_golden_ones() {
         };
         let normalise = Normalise::new(floats("mean"), floats("std")).unwrap();
         let collate = SegmentationCollate::new(&normalise).unwrap();
-        // The golden picture itself, so that nothing but the normalisation is compared.
+        // The golden image itself, so that nothing but the normalisation is compared.
         let [height, width] = sample.size();
         let image = Image { channels: 3, height, width, pixels: expected };
         let labels: Vec<u32> = sample.mask.classes.iter().map(|&class| class.into()).collect();
@@ -142,5 +142,5 @@ fn pixels_and_masks_are_the_golden_ones() {
         assert_eq!(tensor.flatten_all().unwrap().to_vec1::<u32>().unwrap(), labels);
         checked += 1;
     }
-    assert!(checked > 0, "no golden picture was compared");
+    assert!(checked > 0, "no golden image was compared");
 }

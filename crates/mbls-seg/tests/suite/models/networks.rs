@@ -26,7 +26,7 @@ fn training_steps_reach_every_parameter_and_lower_the_loss()
         let (store, network) = (store(), name.parse::<Architecture>()?.network(3, 3)?);
         let model = network.build(Options::default(), store.var_builder())?;
         let images = images(&[2, 3, 32, 40])?;
-        // The label follows from the picture; one row is not labelled.
+        // The label follows from the image; one row is not labelled.
         let bright = images.i((.., 0))?.gt(0f32)?.to_dtype(DType::U32)?;
         let unlabelled = Tensor::full(255u32, (2, 1, 40), &Device::Cpu)?;
         let labels = Tensor::cat(&[&bright.narrow(1, 0, 31)?, &unlabelled], 1)?;
@@ -56,7 +56,7 @@ fn training_steps_reach_every_parameter_and_lower_the_loss()
 }
 
 #[test]
-fn logits_have_the_size_of_any_picture() -> Result<()> {
+fn logits_have_the_size_of_any_image() -> Result<()> {
     for network in tiny_networks() {
         let model = network.build(Options::default(), store().var_builder())?;
         for size in [[1, 1], [2, 9], [17, 31], [32, 16]] {
@@ -152,7 +152,7 @@ fn settings_out_of_range_are_named() -> Result<()> {
         message(model.forward_with_auxiliary(&images(&[1, 3, 8, 8])?, false)),
         "no auxiliary classifier",
     ));
-    // One picture has no variance in the pyramid's mean.
+    // One image has no variance in the pyramid's mean.
     cases.push((
         message(model.forward_t(&images(&[1, 3, 64, 64])?, true)),
         "more than one value per channel",
@@ -169,7 +169,7 @@ fn dropout_lies_between_the_pyramid_and_what_follows() -> Result<()> {
     for network in tiny_networks() {
         let Some(p) = network.dropout() else { continue };
         assert_eq!(p, DROPOUT);
-        // All dropped: each picture's logits see nothing of the pyramid, which in DeepLabV3 is all
+        // All dropped: each image's logits see nothing of the pyramid, which in DeepLabV3 is all
         // that they see.
         let store = store();
         let all = Options { dropout: Some(Dropout::new(1.0, 7)?) };
