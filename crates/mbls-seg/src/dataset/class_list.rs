@@ -60,8 +60,8 @@ const VOC: [&str; 21] = [
 const VOID_NAMES: [&str; 8] =
     ["void", "ignore", "ignored", "unlabelled", "unlabeled", "unknown", "border", "dontcare"];
 
-/// Returns whether the name of a value means void (no class): "void", "ignore",
-/// "ignored", "unlabelled", "unlabeled", "unknown", "border" or "don't care", ignoring case and separators.
+/// Returns whether the name of a value means void (no class): "void", "ignore", "ignored",
+/// "unlabelled", "unlabeled", "unknown", "border" or "don't care", ignoring case and separators.
 fn says_void(name: &str) -> bool {
     let separates = |letter: &char| !matches!(letter, ' ' | '_' | '-' | '\'' | '’');
     let letters: String = name.chars().filter(separates).flat_map(char::to_lowercase).collect();
@@ -177,8 +177,8 @@ impl ClassList {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`](mbls_io::Error::Format) with file and line for a malformed line; the errors
-    /// of [`listing::lines`].
+    /// [`Error::Format`](mbls_io::Error::Format) with file and line for a malformed line; the
+    /// errors of [`listing::lines`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let mut values: Vec<(u8, String)> = Vec::new();

@@ -48,8 +48,8 @@ impl ClassCounts {
 ///
 /// # Errors
 ///
-/// [`Error::Format`](mbls_io::Error::Format) for the first pixel, in row-major order, whose value is
-/// not allowed.
+/// [`Error::Format`](mbls_io::Error::Format) for the first pixel, in row-major order, whose value
+/// is not allowed.
 pub(super) fn mapped(
     path: &Path,
     mut mask: Mask,

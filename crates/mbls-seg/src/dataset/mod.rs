@@ -1,7 +1,7 @@
 //! Images with masks: readers, samples, batches.
 //!
-//! A mask assigns a class or [`VOID`] to each pixel. Readers return [`SegmentationFiles`], a data set
-//! of 8-bit [`SegmentationSample`]s. [`Transformed`] transforms image and mask jointly, and
+//! A mask assigns a class or [`VOID`] to each pixel. Readers return [`SegmentationFiles`], a data
+//! set of 8-bit [`SegmentationSample`]s. [`Transformed`] transforms image and mask jointly, and
 //! [`SegmentationCollate`] converts samples to batches of normalised floats and labels.
 
 mod batch;

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
 
-/// Loads the images and masks that `ImageSets/Segmentation/<split>.txt` in `dir` lists, in its order.
+/// Loads the images and masks that `ImageSets/Segmentation/<split>.txt` in `dir` lists, in its
+/// order.
 ///
 /// ```no_run
 /// use mbls_seg::dataset::{ClassList, voc_layout};

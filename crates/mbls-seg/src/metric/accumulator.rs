@@ -70,9 +70,9 @@ impl SegmentationMetrics {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than 2 or more than 4096 classes, for 0 or more than 65536 bins,
-    /// if bands times classes times bins exceeds 2^22, or if bands times the square of the classes
-    /// exceeds 2^24.
+    /// [`Error::Setting`] for fewer than 2 or more than 4096 classes, for 0 or more than 65536
+    /// bins, if bands times classes times bins exceeds 2^22, or if bands times the square of the
+    /// classes exceeds 2^24.
     pub fn new(classes: usize, settings: SegmentationSettings) -> Result<Self> {
         let parts = PixelState::new(classes, &settings)?;
         let published = settings.published.then(|| Published::new(settings.bins)).transpose()?;
@@ -222,7 +222,8 @@ impl Metric for SegmentationMetrics {
     ///
     /// # Errors
     ///
-    /// [`Error::Merge`] if the classes or settings differ, [`Error::Setting`] if an image is in both.
+    /// [`Error::Merge`] if the classes or settings differ, [`Error::Setting`] if an image is in
+    /// both.
     fn merge(&mut self, other: Self) -> Result<()> {
         let (mine, other) = (&mut self.state, other.state);
         same("classes", &mine.classes, &other.classes)?;

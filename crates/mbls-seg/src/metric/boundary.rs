@@ -19,8 +19,8 @@ pub enum VoidEdges {
 ///
 /// A boundary pixel has a pixel of another class among its eight neighbours; its distance is 0.
 /// Distances are measured between pixel centres, across void as well. They are `u32::MAX` in a map
-/// without a boundary. Without void, the distance is one less than the distance to the nearest pixel
-/// of another class.
+/// without a boundary. Without void, the distance is one less than the distance to the nearest
+/// pixel of another class.
 ///
 /// ```
 /// use mbls_seg::metric::{VoidEdges, boundary_distances};
@@ -39,8 +39,8 @@ pub enum VoidEdges {
 ///
 /// # Errors
 ///
-/// [`Error::Shape`] if the labels do not fill whole rows of `width` pixels, [`Error::Setting`] for a
-/// label that is neither void nor in 0 to 2^32 - 2.
+/// [`Error::Shape`] if the labels do not fill whole rows of `width` pixels, [`Error::Setting`] for
+/// a label that is neither void nor in 0 to 2^32 - 2.
 ///
 /// # References
 ///

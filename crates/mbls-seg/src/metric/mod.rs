@@ -1,9 +1,9 @@
 //! Streaming segmentation metrics, and maps of single images.
 //!
 //! [`SegmentationMetrics`] adapts the exact accumulators of [`mbls_core::metric`] to images. One
-//! pass, without keeping logits, computes overlap and calibration under the pooled and the published
-//! protocol, and calibration per class, per image and by distance from the class boundaries.
-//! [`ImageMaps`] visualises the confidences and errors of one image.
+//! pass, without keeping logits, computes overlap and calibration under the pooled and the
+//! published protocol, and calibration per class, per image and by distance from the class
+//! boundaries. [`ImageMaps`] visualises the confidences and errors of one image.
 
 mod accumulator;
 mod bands;

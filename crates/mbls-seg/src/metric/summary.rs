@@ -20,8 +20,8 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// Computes the mean and quantiles of finite numbers; `None` if there are none. A quantile is at
-    /// position `q (count - 1)` of the sorted numbers, interpolated linearly, as in numpy and
+    /// Computes the mean and quantiles of finite numbers; `None` if there are none. A quantile is
+    /// at position `q (count - 1)` of the sorted numbers, interpolated linearly, as in numpy and
     /// PyTorch.
     ///
     /// ```
