@@ -5,17 +5,17 @@
 //! pairs:
 //!
 //! 1. An element that occurs in a single set (a unique element) only affects the size of that set.
-//! Sets that are equal except for unique elements form a [`Bucket`]. The similarity of two members
-//! depends only on their numbers of unique elements, so the member with the fewest of them decides
-//! for all others.
+//!    Sets that are equal except for unique elements form a [`Bucket`]. The similarity of two
+//!    members depends only on their numbers of unique elements, so the member with the fewest of
+//!    them decides for all others.
 //! 2. Buckets are compared by their prefixes in ascending order of size, which allows the shorter
 //!    prefix for the smaller set (Xiao et al.). Sets that differ in a few rare elements are not
 //!    candidates if these elements suffice to keep them from being near.
-//! 3. Each bucket has the parities of its element counts in 256 hash classes. They rule out most pairs
-//!    that differ in too many elements (Sandes, Teodoro, Melo).
-//! 4. Only groups are needed, not pairs: a bucket is compared with the members of a group only until
-//! one of them is near, and never with those of its own group. The rarest elements come first, so a
-//! near member is found early.
+//! 3. Each bucket has the parities of its element counts in 256 hash classes. They rule out most
+//!    pairs that differ in too many elements (Sandes, Teodoro, Melo).
+//! 4. Only groups are needed, not pairs: a bucket is compared with the members of a group only
+//!    until one of them is near, and never with those of its own group. The rarest elements come
+//!    first, so a near member is found early.
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;

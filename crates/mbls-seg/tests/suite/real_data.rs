@@ -1,4 +1,4 @@
-//! Real images with masks, where `MBLS_DATA_DIR` has them.
+//! Tests on real data sets in `MBLS_DATA_DIR`; skipped if they are missing.
 
 use mbls_data::{Collate, Dataset, Seed};
 use mbls_seg::dataset::{
@@ -45,8 +45,8 @@ fn camvid_has_the_known_pixels() {
     );
 }
 
-/// An image with its mask by PIL: in the training part (0) or the other, its place, the pixels of
-/// each class, the sums of red, green and blue.
+/// Facts about an image and its mask, read by PIL: the part (0 for training), the index, the number
+/// of pixels of each class, and the sums of red, green and blue.
 type Known = (usize, usize, &'static [(u8, usize)], [i64; 3]);
 
 const PIL: [Known; 5] = [
@@ -89,8 +89,8 @@ fn voc_sample_is_what_pil_finds() {
         let plane = sample.mask.classes.len();
         for (channel, sum) in sample.image.pixels.chunks(plane).zip(sums) {
             let found: i64 = channel.iter().map(|&value| i64::from(value)).sum();
-            // Decoders round colours of half the resolution differently; on average over an image
-            // that comes to little.
+            // Decoders round subsampled chroma differently. The difference averages out over an
+            // image.
             assert!((found - sum).abs() < plane as i64 / 2, "{files} {index}: {found} for {sum}");
         }
     }
@@ -113,7 +113,7 @@ fn the_papers_chains_take_real_images() {
         assert_eq!(batch.shape, [5, 3, side, side]);
         assert!(batch.labels.iter().all(|&class| class < 21 || class == u32::from(VOID)));
         assert!(batch.pixels.iter().all(|value| (-2.2..2.7).contains(value)));
-        // At least half of each image is no border.
+        // At least half of each sample is not padding.
         assert!(
             batch.valid_pixels.iter().all(|&pixels| pixels > side * side / 2),
             "{:?}",

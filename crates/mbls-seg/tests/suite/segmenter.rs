@@ -1,4 +1,4 @@
-//! Saved segmenters: what they say against the network itself, and files that are none.
+//! Saved segmenters: comparison with the network itself, and invalid files.
 
 use candle_core::{DType, Device};
 use mbls_core::calibration::{CalibrationRecord, CalibratorRole};
@@ -52,7 +52,7 @@ fn usual() -> Vec<JointTransform> {
     vec![LongestSide { size: 40 }.into(), PadTo { size: 64, value: 0 }.into()]
 }
 
-/// Bit by bit what the network makes of images as the loader of training prepares them.
+/// The logits are bit-identical to those of images that are prepared by the training loader.
 #[test]
 fn images_are_prepared_as_in_training() {
     let images = [image(50, 30, 1), image(30, 50, 2)];
@@ -89,8 +89,7 @@ fn images_are_prepared_as_in_training() {
         assert_eq!(found.counts(3).iter().sum::<u64>(), 1500);
         assert_eq!(found.ood.len(), 3);
     }
-    // 50 x 30 became 40 x 24 in the middle of 64 x 64: the first pixel is that of row 12, column
-    // 20.
+    // 50 x 30 is resized to 40 x 24 and padded to 64 x 64: the first pixel is in row 12, column 20.
     let at = 12 * 64 + 20;
     let row: Vec<f32> = (0..3).map(|class| logits[class * 4096 + at]).collect();
     let rows = read.settings().record.rows(&row, CalibratorRole::Temperature).unwrap();
@@ -127,7 +126,7 @@ fn maps_are_png_files_of_the_image() {
     assert!(found.overlay_png(&Image { height: 33, width: 20, ..image }, values).is_err());
 }
 
-/// The values of a mask in a file.
+/// Returns the values of a mask in a file.
 fn mask_of(png: &[u8]) -> Mask {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), png).unwrap();

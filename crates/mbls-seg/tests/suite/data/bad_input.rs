@@ -1,4 +1,4 @@
-//! What is refused, and what is said of it.
+//! Rejected input and its error messages.
 
 use super::{assert_error, fixtures, folder, image, load, mask, voc, write};
 use mbls_data::{Dataset, Result, Seed};
@@ -9,7 +9,7 @@ use mbls_seg::dataset::{
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The sample `a` after one file of its data set has another content.
+/// Loads sample `a` after the content of one file of its data set is replaced.
 fn with(file: &str, content: &[u8]) -> Result<SegmentationSample> {
     let dir = voc();
     write(dir.path(), file, content);
@@ -67,7 +67,7 @@ fn a_mask_that_is_damaged() {
     for len in [8, 20, 33, whole.len() / 2, whole.len() - 20] {
         assert_error(with(MASK, &whole[..len]), &[MASK, "content: expected a whole PNG file"]);
     }
-    // Every byte of a small file: an error or a mask, never a panic or another size.
+    // A change of any byte of a small file gives an error or a mask, never a panic or another size.
     let whole = fs::read(fixtures().join("palette-2.png")).unwrap();
     let dir = voc();
     let path = dir.path().join("any.png");
@@ -85,17 +85,17 @@ fn a_mask_that_is_damaged() {
             }
         }
     }
-    // Checksums find all but what is behind the pixels.
+    // Checksums detect all changes except for those after the pixels.
     assert!(refused >= 3 * (whole.len() - 16), "{refused} of {}", 3 * whole.len());
 }
 
 #[test]
-fn pixels_that_no_memory_is_taken_for() {
+fn no_memory_is_allocated_for_too_many_pixels() {
     let mut header = Vec::new();
     let mut encoder = png::Encoder::new(&mut header, 60_000, 60_000);
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_palette(vec![0; 3]);
-    // Decoders of images look for the first chunk of data.
+    // Image decoders require a first chunk of data.
     encoder.write_header().unwrap().write_chunk(png::chunk::IDAT, &[0x78, 0x9c]).unwrap();
     assert_error(
         with(MASK, &header),
@@ -121,7 +121,7 @@ fn files_without_content() {
     for file in [MASK, IMAGE] {
         let dir = voc();
         write(dir.path(), file, b"");
-        // Known when the data set is opened.
+        // Detected when the data set is opened.
         assert_error(load(dir.path(), "val"), &[file, "size: expected at least 1 byte, found 0"]);
     }
     assert_error(decode_mask(folder(&[("x", b"")]).path().join("x"), 1, 1), &["x: size"]);

@@ -1,4 +1,4 @@
-//! What becomes of samples.
+//! Transformed samples and batches.
 
 use super::{load, voc};
 use candle_core::{DType, Device};
@@ -76,7 +76,7 @@ fn samples_that_are_no_batch_are_refused() {
 fn batches(workers: usize, epoch: usize) -> Vec<SegmentationBatch> {
     let dir = voc();
     let files = Arc::new(load(dir.path(), "train").unwrap());
-    // Each image some times.
+    // Each image occurs several times.
     let some = Arc::new(Subset::new(files, (0..14).map(|i| i % 2).collect()).unwrap());
     let transforms = vec![
         LongestSide { size: 24 }.into(),
@@ -105,7 +105,7 @@ fn batches_are_the_same_with_any_number_of_threads() {
     assert_eq!(alone, batches(1, 1));
     assert_eq!(alone, batches(3, 1));
     assert_ne!(alone, batches(0, 2));
-    // Most of a border of 24 around a strip of 12 or 16 rows is void.
+    // A strip of 12 or 16 rows is padded to 24, so some crops have only void pixels.
     let void: usize = alone.iter().map(SegmentationBatch::all_void_images).sum();
     assert!((1..14).contains(&void), "{void}");
 }

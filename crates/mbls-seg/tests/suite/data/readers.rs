@@ -1,4 +1,4 @@
-//! What is read.
+//! Readers.
 
 use super::{fixtures, folder, image, load, mask, voc, write};
 use mbls_data::{Dataset, Seed};
@@ -122,7 +122,7 @@ fn memory_is_kept_to_its_budget() {
         assert_eq!(first, again);
         assert_eq!(files.class_counts(&[0, 1]).unwrap().void, 2);
     }
-    // What is kept is not read again.
+    // Cached samples are not read again.
     let files = open(1 << 20);
     assert_eq!(files.preload().unwrap(), 2);
     std::fs::remove_file(dir.path().join("SegmentationClass/a.png")).unwrap();

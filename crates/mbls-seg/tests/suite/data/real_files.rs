@@ -1,4 +1,4 @@
-//! Lists, folders and images as people have them.
+//! Lists, folders and images as they occur in practice.
 
 use super::{assert_error, folder, image, load, mask, voc, write};
 use mbls_data::{Dataset, Seed};
@@ -54,7 +54,7 @@ fn endings_have_any_case_in_the_voc_layout() {
     let values: Vec<u8> = (0..3).map(|i| files.get(i, Seed(0)).unwrap().mask.classes[0]).collect();
     assert_eq!((values, files.name()), (vec![1, 2, 3], "voc-layout-train"));
     assert_eq!(load(dir.path(), "./train").unwrap().name(), "voc-layout-train");
-    // Which of two is meant cannot be known.
+    // The name is ambiguous.
     write(dir.path(), "JPEGImages/a.png", &image(1, 1, 1));
     assert_error(
         load(dir.path(), "train"),
@@ -81,7 +81,7 @@ fn what_systems_leave_is_no_pair() {
 
 #[test]
 fn masks_belong_to_upright_images() {
-    // 5 pixels wide and 3 high in the file; rotated 3 wide and 5 high.
+    // The image is 5 wide and 3 high in the file, and 3 wide and 5 high after rotation.
     let turned =
         std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/exif/6.jpg"))
             .unwrap();

@@ -1,4 +1,4 @@
-//! The scores and the calibration of segmentations, by both protocols.
+//! Overlap and calibration of segmentations under both protocols.
 
 use mbls_core::metric::{Metric, Predictions, SegmentationCalibrationReport};
 use mbls_seg::metric::{
@@ -106,8 +106,8 @@ fn calibration_of_the_published_protocol() {
     }
 }
 
-/// All images in one histogram, with and without the background; its parts are the bands, the
-/// images and the classes.
+/// Compares all images in one histogram, with and without the background. The bands, images and
+/// classes must add up to it.
 #[test]
 fn calibration_of_the_pooled_protocol() {
     for case in cases() {
@@ -140,14 +140,14 @@ fn calibration_of_the_pooled_protocol() {
     }
 }
 
-/// A batch of one image has the error of its image.
+/// The error of a batch of one image equals the error of the image.
 #[test]
 fn single_images() {
     for case in cases() {
         for batch in case.batches.iter().filter(|batch| batch.shape[0] == 1) {
             let (_, report) = measure(case.bins(), &[case.ignored(), 0], [batch]);
             assert_eq!(report.by_image[0].ece, Some(report.calibration.unwrap().ece));
-            // Without its background the image is what the published protocol sees of it.
+            // Without background, the image has the pixels that the published protocol counts.
             case.check(
                 "ECE",
                 report.by_image[0].ece.unwrap(),
@@ -157,7 +157,7 @@ fn single_images() {
     }
 }
 
-/// Label maps that the published code fails on: with fewer than two pixels that count.
+/// Label maps with fewer than two pixels that count, on which the published code fails.
 #[test]
 fn almost_no_pixels() {
     let (json, tensors) = (golden::json("seg.json"), golden::tensors("seg.safetensors"));

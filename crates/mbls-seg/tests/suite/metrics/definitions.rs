@@ -7,7 +7,7 @@ use mbls_seg::metric::{
 };
 use proptest::prelude::*;
 
-/// What one pixel that counts says.
+/// A pixel that is not void.
 struct Pixel {
     image: usize,
     distance: u32,
@@ -41,8 +41,8 @@ fn pixels(set: &Set, edges: VoidEdges) -> Vec<Pixel> {
     pixels
 }
 
-/// The calibration error of probabilities and events, in bins whose edges no equal logits of less
-/// than seven classes meet.
+/// Computes the calibration error of probabilities and events. The numbers of bins are chosen so
+/// that equal logits of fewer than seven classes never fall on a bin edge.
 fn ece(events: &[(f64, bool)], bins: usize) -> Option<f64> {
     if events.is_empty() {
         return None;
@@ -192,7 +192,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn everything_is_its_definition(
+    fn metrics_match_their_definitions(
         set in sets(1..5),
         bins in prop_oneof![Just(7usize), Just(11), Just(13)],
         counted in any::<bool>(),
@@ -209,7 +209,7 @@ proptest! {
         check_overlap(&pixels, &report);
         check_calibration(&pixels, bins, &report);
         check_parts(&pixels, &set, &settings, &report);
-        // Without the classes all else is the same.
+        // Without the classwise error, all other metrics are the same.
         let mut fewer = SegmentationMetrics::new(set.classes, SegmentationSettings { classwise: false, ..settings }).unwrap();
         set.add(&mut fewer, &set.indices()).unwrap();
         let mut expected = report.clone();

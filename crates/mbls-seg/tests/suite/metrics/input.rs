@@ -75,8 +75,8 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     }
     let mut huge = zeros;
     huge[7] = 3e38;
-    // Finite logits have a finite likelihood, however large: one pixel of eight has the label of a
-    // logit 3e38 below.
+    // Finite logits have a finite likelihood, however large. The label of one of the eight pixels
+    // has a logit 3e38 below the top logit.
     let mut large = metrics.clone();
     large
         .update(SegmentedImages { logits: (&huge).into(), labels: (&[1; 6]).into(), ..good })
@@ -84,7 +84,7 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     let nll = large.value().unwrap().calibration.unwrap().nll;
     assert!((nll / (f64::from(3e38f32) / 8.0) - 1.0).abs() < 1e-9, "{nll}");
 
-    // The logits of void may be anything.
+    // The logits of void pixels are arbitrary.
     nan[8] = 0.0;
     nan[6] = f32::NAN;
     metrics.update(SegmentedImages { logits: (&nan).into(), ..good }).unwrap();
@@ -127,9 +127,9 @@ fn wrong_settings_are_refused() {
     assert!(message(21, many).starts_with("groups = 84: expected"));
 }
 
-/// Void alone: counted, skipped and undefined, never NaN.
+/// Images with only void pixels are counted and skipped. Their metrics are undefined, never NaN.
 #[test]
-fn images_of_void_alone_are_counted_and_skipped() {
+fn images_with_only_void_pixels_are_counted_and_skipped() {
     let mut metrics = metrics(3);
     let logits = [f32::NAN; 3 * 8];
     metrics
@@ -159,7 +159,7 @@ fn images_of_void_alone_are_counted_and_skipped() {
     assert!(metrics.reliability_of(0).is_none() && metrics.reliability_of(9).is_none());
     assert!(!serde_json::to_string(&report).unwrap().contains("NaN"));
 
-    // An image that counts is not changed by them.
+    // They do not change the metrics of other images.
     let logits: Vec<f32> = (0..12).map(|i| (i * 5 % 7) as f32).collect();
     let one = SegmentedImages {
         logits: (&logits).into(),
@@ -176,7 +176,7 @@ fn images_of_void_alone_are_counted_and_skipped() {
         (alone.overlap, alone.calibration, alone.bands)
     );
     assert_eq!(with.image_ece, alone.image_ece);
-    // Without pixels.
+    // An image without pixels.
     metrics
         .update(SegmentedImages {
             logits: (&[0f32; 0]).into(),
@@ -188,7 +188,7 @@ fn images_of_void_alone_are_counted_and_skipped() {
     assert_eq!(metrics.value().unwrap().void_images, 3);
 }
 
-/// Tensors of every type, and views of larger ones, are the slices they hold.
+/// Tensors of every type, and views of larger tensors, give the same metrics as slices.
 #[test]
 fn tensors_are_their_slices() {
     let shape = [2, 3, 2, 4];
@@ -207,7 +207,7 @@ fn tensors_are_their_slices() {
     let device = &Device::Cpu;
     let tensor = Tensor::from_slice(&logits, &shape, device).unwrap();
     let map = Tensor::from_slice(&labels, (2, 2, 4), device).unwrap();
-    // The last dimension first in memory; and a part of a larger tensor.
+    // A tensor whose last dimension comes first in memory, and a slice of a larger tensor.
     let strided =
         tensor.permute((3, 0, 1, 2)).unwrap().contiguous().unwrap().permute((1, 2, 3, 0)).unwrap();
     let part =
@@ -240,7 +240,7 @@ fn tensors_are_their_slices() {
         refused(&tensor, &map.to_dtype(DType::F32).unwrap()),
         "labels: expected an integer type, found f32"
     );
-    // PyTorch's -100 in the place of void, once it is said to be.
+    // PyTorch's -100 as void, if the settings declare it.
     let signed = map.to_dtype(DType::I64).unwrap();
     let void = signed.eq(i64::from(VOID)).unwrap();
     let unlabelled =

@@ -1,4 +1,4 @@
-//! Labels of every integer type, with any number for void.
+//! Labels of every integer type, with any void label.
 
 use super::{VOID, sets};
 use mbls_core::metric::Metric;
@@ -19,7 +19,7 @@ fn report(
     let indices: Vec<u64> = (0..shape[0] as u64).collect();
     let images = SegmentedImages { logits: logits.into(), shape, labels, indices: &indices };
     metrics.update(images)?;
-    // What is saved reads back the same.
+    // The saved state is read back unchanged.
     let text = serde_json::to_string(&metrics).expect("JSON");
     assert_eq!(
         serde_json::from_str::<SegmentationMetrics>(&text).expect("the same state"),

@@ -17,7 +17,7 @@ fn decoded(png: &[u8]) -> DynamicImage {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// What another decoder reads of the files is each pixel's confidence and whether it is wrong.
+    /// Decodes the files with another decoder and compares them with the metrics of each pixel.
     #[test]
     fn files_show_the_predictions(set in sets(1..4)) {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The metrics of segmentations against slow definitions, other libraries and themselves in another
-//! order.
+//! Segmentation metrics against slow reference implementations, other libraries and other orders of
+//! the same data.
 
 mod boundaries;
 mod definitions;
@@ -15,13 +15,13 @@ use proptest::prelude::*;
 
 const VOID: u32 = 255;
 
-/// A data set of images of one size.
+/// A data set of images of the same size.
 #[derive(Clone, Debug)]
 struct Set {
     classes: usize,
     height: usize,
     width: usize,
-    /// By image: logits `[C, H, W]` and labels `[H, W]`.
+    /// Logits `[C, H, W]` and labels `[H, W]` of each image.
     images: Vec<(Vec<f32>, Vec<u32>)>,
 }
 
@@ -49,8 +49,8 @@ impl Set {
     }
 }
 
-/// Labels of an image: regions, so that there are distances, with void in it; some images are
-/// void alone, some of one class.
+/// Generates the labels of an image: regions of classes and void, so there are distances from
+/// boundaries. Some images have only void pixels, some a single class.
 fn labels(classes: usize, height: usize, width: usize) -> impl Strategy<Value = Vec<u32>> {
     let label = move || prop_oneof![4 => 0..classes as u32, 1 => Just(VOID)];
     let spots = prop::collection::vec((0..height, 0..width, 1usize..4, label()), 0..5);

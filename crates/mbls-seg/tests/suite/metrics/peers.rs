@@ -1,4 +1,4 @@
-//! Values of torchmetrics and scipy, made by `fixtures/segmentation-metrics/generate.py`.
+//! Comparison with torchmetrics and scipy (`fixtures/segmentation-metrics/generate.py`).
 
 use super::Set;
 use mbls_core::metric::Metric;
@@ -51,7 +51,7 @@ fn torchmetrics_and_scipy() {
                 case["shape"]
             );
         };
-        // torchmetrics gives a class that is nowhere a score of 0.
+        // torchmetrics assigns a score of 0 to a class that does not occur.
         let expected = [floats(&all["iou"]), floats(&all["dice"]), floats(&all["accuracy"])];
         for (k, class) in report.classes.iter().enumerate() {
             close("IoU", class.iou.unwrap_or(0.0), expected[0][k]);

@@ -23,12 +23,12 @@ fn reloaded(metrics: &SegmentationMetrics) -> SegmentationMetrics {
     restored
 }
 
-/// A value with every bit of its floats.
+/// Returns a report as text that determines every bit of its floats.
 fn bits(metrics: &SegmentationMetrics) -> String {
     format!("{:?}", metrics.value())
 }
 
-/// A set, and its images in another order and in batches.
+/// Generates a data set, and batches of its images in another order.
 fn shuffled_sets() -> impl Strategy<Value = (Set, Vec<Vec<u64>>)> {
     (sets(1..9), 1usize..5).prop_flat_map(|(set, size)| {
         let order = Just(set.indices()).prop_shuffle();
@@ -39,7 +39,7 @@ fn shuffled_sets() -> impl Strategy<Value = (Set, Vec<Vec<u64>>)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// All but the published protocol is the same whatever the batches.
+    /// All metrics except for the published protocol are independent of the batches.
     #[test]
     fn order_batches_and_shards_change_nothing((set, batches) in shuffled_sets()) {
         let empty = metrics(&set, false);
@@ -64,7 +64,7 @@ proptest! {
         prop_assert_eq!(whole.value().unwrap().published, None);
     }
 
-    /// The published protocol is a mean over batches, in any order and from any shard.
+    /// The published protocol is a mean over batches, in any order and for any sharding.
     #[test]
     fn order_and_shards_of_the_same_batches_change_nothing((set, batches) in shuffled_sets()) {
         let empty = metrics(&set, true);
@@ -112,7 +112,7 @@ proptest! {
     }
 }
 
-/// Images of more pixels than one thread takes at a time.
+/// The images have more pixels than one chunk of a thread.
 #[test]
 fn threads_change_nothing() {
     let (classes, height, width) = (3, 300, 600);
@@ -145,7 +145,7 @@ fn small_set() -> Set {
     }
 }
 
-/// What the code of commit 29671d3 saved is read, says what it said, and is saved as it was.
+/// States saved by commit 29671d3 are read, have the same values, and are saved unchanged.
 #[test]
 fn saved_states_read_as_they_were() {
     let states = golden::fixture("saved-states/segmentation.json");
