@@ -7,7 +7,7 @@ use mbls_nn::ParamStore;
 use mbls_seg::model::{DeepLabV3, Network, Options};
 use mbls_testkit::gradient;
 
-/// Returns a weighted sum of the logits of both classifiers.
+/// Concatenates the logits of both classifiers, so the checked sum weights them differently.
 struct Both(DeepLabV3);
 
 impl ModuleT for Both {
