@@ -1,4 +1,4 @@
-"""Compares the conversion of the messages of 20 Newsgroups to padded rows of ids with Keras' tokenizer, alternately (A B A B).
+"""Compares the conversion of the messages of 20 Newsgroups to padded rows of ids with Keras' tokenizer, alternately (A B A B): times and ratios.
 
     pip install Keras-Preprocessing==1.1.2 "numpy<2"
     python crates/mbls-nlp/benches/compare_tokenize.py 20_newsgroups.tar.gz [--rounds 3] [--threads 2] [--num-words 2000] [--length 1000]
