@@ -44,7 +44,7 @@ pub(super) fn read(folder: &Path, root: &str, messages: &mut Vec<Message>) -> Re
                 return Err(Error::format(
                     &path,
                     "entries",
-                    "files with numbers for names",
+                    "files whose names are numbers",
                     format!("{:?}", entry.name),
                 ));
             }

@@ -44,9 +44,11 @@ impl Protocol {
     /// the errors of [`duplicate_groups`] and [`Division::split`].
     pub fn parts(&self, texts: &LabelledTexts, division: &Division) -> Result<Parts> {
         match self {
-            Self::Published { .. } if !division.is_whole() => {
-                Err(Error::value("protocol", "correct, for a set that is in parts", "published"))
-            }
+            Self::Published { .. } if !division.is_whole() => Err(Error::value(
+                "protocol",
+                "correct, for a data set with a predefined split",
+                "published",
+            )),
             Self::Published { seed } => published_split(texts.len(), *seed),
             Self::Correct { validation, test, duplicates, seed } => {
                 let groups = duplicate_groups(texts.texts(), duplicates)?;
@@ -182,7 +184,7 @@ pub fn grouped_split(
     }
     if parts.iter().zip(sizes).any(|(part, size)| part.is_empty() && size > 0) {
         return Err(Error::Split(format!(
-            "copies of texts, kept together, leave nothing for one of {sizes:?} texts"
+            "groups of duplicates leave nothing for one of {sizes:?} texts"
         )));
     }
     let [train, validation, test] = parts;

@@ -84,9 +84,9 @@ fn read(path: &Path, identity: &str, rows: usize) -> Result<EmbeddingTable, Stri
         .as_ref()
         .and_then(|entries| entries.get(IDENTITY))
         .ok_or("it has no identity")?;
-    let (saved, found) = saved.split_once('\n').ok_or("it is of an older format")?;
+    let (saved, found) = saved.split_once('\n').ok_or("it has an older format")?;
     if saved != identity {
-        return Err(format!("it is of {saved}"));
+        return Err(format!("it is a cache of {saved}"));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| error.to_string())?;
     let tensor = tensors.tensor(VALUES).map_err(|error| error.to_string())?;

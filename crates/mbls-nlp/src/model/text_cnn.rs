@@ -36,7 +36,7 @@ impl TextCnnConfig {
     pub(super) fn validate(&self) -> mbls_nn::Result<()> {
         if !(1..=16).contains(&self.kernels.len()) {
             let kernels = format!("{:?}", self.kernels);
-            return Err(Error::network(NAME, "kernels", kernels, "1 to 16 of them"));
+            return Err(Error::network(NAME, "kernels", kernels, "1 to 16 kernels"));
         }
         let fields = [("dim", self.dim), ("channels", self.channels), ("classes", self.classes)];
         let kernels = self.kernels.iter().map(|&kernel| ("a kernel", kernel));

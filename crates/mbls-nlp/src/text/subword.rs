@@ -48,7 +48,7 @@ impl SubwordTokenizer {
                 path,
                 "vocabulary",
                 format!("the token {padding:?}"),
-                "none of that name",
+                "no such token",
             ));
         };
         // The ids of added tokens may have gaps.

@@ -102,7 +102,9 @@ impl WordTokenizer {
 /// Returns the number of words with an id below `num_words`; the id 0 is reserved for padding.
 fn words_of(num_words: Option<usize>) -> Result<usize> {
     match num_words {
-        Some(few @ ..2) => Err(Error::value("num_words", "at least 2, as 0 is no word", few)),
+        Some(few @ ..2) => {
+            Err(Error::value("num_words", "at least 2, because 0 is not a word", few))
+        }
         Some(num_words) => Ok(num_words - 1),
         None => Ok(usize::MAX),
     }

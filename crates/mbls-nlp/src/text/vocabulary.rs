@@ -66,12 +66,12 @@ impl Vocabulary {
                 return error("name", "at least one character", "none".into());
             }
             if ids.get(word).is_none_or(|&id| id as usize != i + 1) {
-                return error("name", "one that is there once", format!("{word:?}"));
+                return error("name", "a word that occurs once", format!("{word:?}"));
             }
             if *count == 0 || i > 0 && words[i - 1].1 < *count {
                 return error(
                     "count",
-                    "at least 1 and no more than of the word before it",
+                    "at least 1 and at most that of the previous word",
                     count.to_string(),
                 );
             }

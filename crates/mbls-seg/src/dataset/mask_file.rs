@@ -38,7 +38,7 @@ pub fn decode_mask(path: impl AsRef<Path>, max_bytes: u64, max_pixels: u64) -> R
 }
 
 fn damaged<T: ToString>(path: &Path) -> impl Fn(T) -> Error {
-    move |found| Error::format(path, "content", "a whole PNG file", found)
+    move |found| Error::format(path, "content", "a complete PNG file", found)
 }
 
 fn decode_bytes(path: &Path, bytes: &[u8], max_pixels: u64) -> Result<Mask> {

@@ -178,7 +178,7 @@ impl Network {
     /// Sets the variables of the network in `store`, with which it was built, to the pretrained
     /// weights of a complete network of the same origin.
     ///
-    /// `choice` determines whether the classifier is loaded. It also applies to auxiliary
+    /// `choice` determines how the classifier is loaded. It also applies to auxiliary
     /// classifiers (`aux_classifier`, `classification_head`), which are skipped if this network has
     /// none.
     ///

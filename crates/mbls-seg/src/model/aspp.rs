@@ -29,7 +29,7 @@ impl AsppConfig {
         check_size(network, "channels", self.channels)?;
         if self.rates.is_empty() || self.rates.len() > 16 {
             let rates = format!("{:?}", self.rates);
-            return Err(Error::network(network, "rates", rates, "1 to 16 of them"));
+            return Err(Error::network(network, "rates", rates, "1 to 16 rates"));
         }
         self.rates.iter().try_for_each(|&rate| check_size(network, "a rate", rate))
     }

@@ -50,7 +50,7 @@ impl SegmenterSettings {
         let sample = apply_all(&self.transforms, SegmentationSample { image, mask }, Seed(0))?;
         let size = sample.size();
         let frame = Frame::find(original, &sample.mask.classes, size[1]).ok_or_else(|| {
-            Error::value("transforms", "ones that leave something of the image", "padding alone")
+            Error::value("transforms", "transforms that keep part of the image", "only padding")
         })?;
         let batch = SegmentationCollate::new(&self.normalisation)?.collate(vec![sample])?;
         Ok(Prepared { pixels: batch.pixels, size, frame })

@@ -65,7 +65,7 @@ impl ModelSettings for SegmenterSettings {
         if self.values.len() != classes || distinct != classes {
             return error(
                 "values",
-                format!("{classes} values that differ"),
+                format!("{classes} distinct values"),
                 format!("{:?}", self.values),
             );
         }

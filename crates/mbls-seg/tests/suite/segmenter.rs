@@ -149,12 +149,12 @@ fn what_does_not_fit_is_named() {
         (
             "\"values\":[0,7,255]",
             "\"values\":[0,7]",
-            "settings.values: expected 3 values that differ, found [0, 7]",
+            "settings.values: expected 3 distinct values, found [0, 7]",
         ),
         (
             "\"values\":[0,7,255]",
             "\"values\":[0,7,7]",
-            "settings.values: expected 3 values that differ",
+            "settings.values: expected 3 distinct values",
         ),
         ("\"batch\":2", "\"batch\":5000", "settings.batch: expected 1 to 4096, found 5000"),
         ("\"size\":64", "\"size\":0", "settings.transforms[1]: expected settings in their range"),

@@ -129,11 +129,11 @@ fn folders_that_are_no_groups_are_refused() {
         ),
         (
             &[("a/1", b"x"), ("a/b/2", b"x")],
-            "entries: expected files with numbers for names, found \"b\"",
+            "entries: expected files whose names are numbers, found \"b\"",
         ),
         (
             &[("a/1", b"x"), ("a/two", b"x")],
-            "entries: expected files with numbers for names, found \"two\"",
+            "entries: expected files whose names are numbers, found \"two\"",
         ),
         (
             &[("20news-bydate-train/a/1", b"x")],

@@ -157,7 +157,7 @@ fn splits_and_similarities_that_cannot_be_are_refused() {
     assert!(error(usize::MAX, usize::MAX, &single).contains("leave a part empty"));
     assert!(error(1, 2, &single).contains("no room for each of 2 classes"));
     assert!(error(2, 2, &single[1..]).starts_with("groups: expected 6"));
-    assert!(error(2, 2, &[0; 6]).contains("copies of texts, kept together, leave nothing"));
+    assert!(error(2, 2, &[0; 6]).contains("groups of duplicates leave nothing"));
     for (shingle, similarity) in [(0, 0.5), (1, 0.0), (1, 1.1), (1, f64::NAN), (1, -1.0)] {
         assert!(duplicate_groups(&["a"], &DuplicateConfig { shingle, similarity }).is_err());
     }

@@ -43,6 +43,6 @@ fn what_is_no_vocabulary_is_refused() {
     assert!(error("\u{0}", "[PAD]").contains("content: expected the JSON of a tokenizer"));
     assert!(
         error(WORD_PIECE, "<pad>")
-            .contains("vocabulary: expected the token \"<pad>\", found none of that name")
+            .contains("vocabulary: expected the token \"<pad>\", found no such token")
     );
 }

@@ -84,7 +84,7 @@ fn what_has_no_known_word_is_an_empty_sequence() {
         (1, true, 0)
     );
     let error = WordTokenizer::fit(WordRule::Keras, &["a"], Some(1)).unwrap_err().to_string();
-    assert_eq!(error, "num_words: expected at least 2, as 0 is no word, found 1");
+    assert_eq!(error, "num_words: expected at least 2, because 0 is not a word, found 1");
 }
 
 #[test]
@@ -98,11 +98,11 @@ fn saved_tokenizers_are_checked() {
     for (vocabulary, expected) in [
         (
             r#"[["a",1],["a",1]]"#,
-            "word 1 of the vocabulary: name: expected one that is there once, found \"a\"",
+            "word 1 of the vocabulary: name: expected a word that occurs once, found \"a\"",
         ),
         (
             r#"[["a",1],["b",2]]"#,
-            "word 2 of the vocabulary: count: expected at least 1 and no more than of the word before it, found 2",
+            "word 2 of the vocabulary: count: expected at least 1 and at most that of the previous word, found 2",
         ),
         (r#"[["a",0]]"#, "found 0"),
         (r#"[["",1]]"#, "word 1 of the vocabulary: name"),

@@ -65,7 +65,7 @@ fn a_mask_that_is_no_palette() {
 fn a_mask_that_is_damaged() {
     let whole = mask(&[&[0, 1, 255], &[20, 20, 255]]);
     for len in [8, 20, 33, whole.len() / 2, whole.len() - 20] {
-        assert_error(with(MASK, &whole[..len]), &[MASK, "content: expected a whole PNG file"]);
+        assert_error(with(MASK, &whole[..len]), &[MASK, "content: expected a complete PNG file"]);
     }
     // A change of any byte of a small file gives an error or a mask, never a panic or another size.
     let whole = fs::read(fixtures().join("palette-2.png")).unwrap();
