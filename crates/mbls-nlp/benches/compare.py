@@ -1,14 +1,14 @@
-"""Times a network for texts beside PyTorch's, in turn: A B A B, medians, and the memory that each takes; by default training steps of GlobalPoolingCNN
-with 128 texts of 1,000 words and frozen vectors of 100 numbers.
+"""Compares a text network with PyTorch's, alternately (A B A B): median times and memory. The default is training steps of GlobalPoolingCNN
+with 128 texts of 1,000 words and frozen vectors of dimension 100.
 
     pip install torch
     python crates/mbls-nlp/benches/compare.py [--model global-pooling-cnn] [--batch 128] [--length 1000] [--dim 100] [--words frozen] [--mode train]
         [--rounds 3] [--threads T] [--seconds 5]
 
-Run from the workspace's folder on an otherwise idle machine. A step looks the word vectors up, then it is forward, MbLS, backward and SGD with momentum, in f32;
-inference is forward alone, of PyTorch in eval() under inference_mode. Ours runs in the benchmark `step`; the other side is the same network of PyTorch's
-layers (fixtures/text-networks/networks.py, which the golden values come from too), which has to have as many parameters. `scripts/beside_pytorch.py` says
-how both are timed.
+Run it in the folder of the workspace on an otherwise idle machine. A step is the look-up of word vectors, forward, MbLS, backward and SGD with momentum, in
+f32; inference is only forward, in PyTorch with eval() under inference_mode. Ours is the benchmark `step`; the peer is the same network in PyTorch
+(fixtures/text-networks/networks.py, which also generates the golden values), which must have the same number of parameters. `scripts/beside_pytorch.py`
+describes how both are timed.
 """
 import pathlib
 import sys
@@ -30,7 +30,7 @@ def run_peer(arguments):
     table = torch.nn.Embedding(WORDS, dim, padding_idx=0)
     table.weight.requires_grad = arguments.words == "trained"
     model = networks.Classifier(table, networks.BY_NAME[arguments.model](dim, CLASSES)).to(place)
-    # A third of a text is padding on average, from none to nearly all.
+    # On average a third of a text is padding, from none to nearly all of it.
     places = torch.arange(batch * length).reshape(batch, length)
     texts = places * 7919 % (WORDS - 1) + 1
     texts[places % length < places // length * 2 * length // (3 * batch)] = 0

@@ -1,11 +1,11 @@
-"""Times the way from the messages of 20 Newsgroups to rows of numbers beside Keras' tokenizer, in turn: A B A B, ratios.
+"""Compares the conversion of the messages of 20 Newsgroups to padded rows of ids with Keras' tokenizer, alternately (A B A B): times and ratios.
 
     pip install Keras-Preprocessing==1.1.2 "numpy<2"
     python crates/mbls-nlp/benches/compare_tokenize.py 20_newsgroups.tar.gz [--rounds 3] [--threads 2] [--num-words 2000] [--length 1000]
 
-Run from the workspace's folder on an otherwise idle machine. Ours is the benchmark `tokenize`, as built before the first round; the
-other side is the published code's: Tokenizer, fit_on_texts, texts_to_sequences, pad_sequences. `memory` begins with the texts, `archive` with the
-packed file, which Keras' side reads by tarfile. Before any time is printed, words with their counts, sequences and rows of both are compared, byte by byte.
+Run it in the folder of the workspace on an otherwise idle machine. Ours is the benchmark `tokenize`, built before the first round; the
+peer is the published code: Tokenizer, fit_on_texts, texts_to_sequences, pad_sequences. `memory` starts with the texts in memory, `archive` with the
+compressed file, which the peer reads with tarfile. Before times are printed, the words with their counts, the sequences and the rows of both are compared byte by byte.
 """
 import argparse
 import filecmp
@@ -34,7 +34,7 @@ def run_keras(file, num_words, length, out):
                 messages[tuple(member.name.split("/"))] = archive.extractfile(member).read()
     texts = []
     for name in sorted(messages):
-        # As open(file, encoding="latin-1") reads it.
+        # Decoded like open(file, encoding="latin-1").
         text = messages[name].decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
         blank = text.find("\n\n")
         texts.append(text[blank:] if 0 < blank else text)
@@ -64,8 +64,8 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--num-words", type=int, default=2000)
     parser.add_argument("--length", type=int, default=1000)
-    parser.add_argument("--profile", help="cargo's profile, by default that of benchmarks")
-    parser.add_argument("--program", help="a benchmark `tokenize` that was built before")
+    parser.add_argument("--profile", help="cargo profile; by default that of benchmarks")
+    parser.add_argument("--program", help="an existing build of the benchmark `tokenize`")
     parser.add_argument("--keras", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--out", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

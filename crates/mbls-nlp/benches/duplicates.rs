@@ -1,5 +1,5 @@
-//! Seconds that `duplicate_groups` takes for families of texts in which one prefix leads to all
-//! others, or for the messages of 20 Newsgroups.
+//! Times `duplicate_groups` on families of texts in which every text is a candidate of every other,
+//! or on the messages of 20 Newsgroups.
 //!
 //!     cargo bench -p mbls-nlp --bench duplicates -- families|FILE.tar.gz
 
@@ -7,7 +7,7 @@ use mbls_nlp::dataset::{DuplicateConfig, duplicate_groups, newsgroups};
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-/// So many words, of which those at some places are others.
+/// Returns `words` words, with those at some positions changed.
 fn letter(words: usize, changed: &[(usize, String)]) -> String {
     let word = |i| {
         changed
@@ -24,7 +24,7 @@ fn number(place: usize, number: usize) -> (usize, String) {
 
 type Family = (&'static str, fn(usize, usize) -> String);
 
-/// Text `i` of `n`.
+/// Generator of text `i` of `n`.
 const FAMILIES: [Family; 10] = [
     ("one number, 60 words: all near", |i, _| letter(60, &[number(20, i)])),
     ("one number, 40 words: none near", |i, _| letter(40, &[number(20, i)])),

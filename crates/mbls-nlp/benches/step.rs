@@ -1,11 +1,11 @@
-//! Times training steps or inference of a network for texts, by default steps of GlobalPoolingCNN
-//! with 128 texts of 1,000 words and vectors of 100 numbers: `step [--model NAME] [--length L]
-//! [--dim D] [--words frozen|trained]`, with the arguments of [`mbls_stepkit::timing`] but
-//! `--precision bf16`.
+//! Times training steps or inference of a text network: `step [--model NAME] [--length L]
+//! [--dim D] [--words frozen|trained]`, with the arguments of [`mbls_stepkit::timing`] except for
+//! `--precision bf16`. The default is training steps of GlobalPoolingCNN with 128 texts of 1,000
+//! words and vectors of dimension 100.
 //!
-//! A step looks the word vectors up first, and does not clip: the published networks for texts are
-//! trained without. Names are those of `Architecture`; the original's dropout is in training.
-//! `compare.py` calls this in turn with PyTorch.
+//! A step includes the look-up of word vectors. It has no gradient clipping, because the published
+//! text networks are trained without it. NAME is a name of `Architecture`; training uses the
+//! dropout of the original. `compare.py` runs this alternately with PyTorch.
 
 use candle_core::{DType, Tensor};
 use candle_nn::ModuleT;
@@ -16,12 +16,12 @@ use mbls_stepkit::{
     timing::{self, Settings, Workload},
 };
 
-/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part
-/// of a step is then the operating system clearing pages.
+/// Keeps the memory of one step for the next. The system's allocator returns large blocks, so the
+/// operating system would clear pages in every step.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Classes of 20 Newsgroups, and the words of the published code's table.
+/// Number of classes of 20 Newsgroups, and number of words in the published experiments.
 const CLASSES: usize = 20;
 const WORDS: usize = 2000;
 
@@ -77,7 +77,7 @@ impl Workload for Texts {
 
     fn input(&self, settings: &Settings) -> Result<Tensor> {
         let (batch, length) = (settings.batch, self.length);
-        // A third of a text is padding on average, from none to nearly all.
+        // On average a third of a text is padding, from none to nearly all of it.
         let word = |i: usize| {
             if i % length < i / length * 2 * length / (3 * batch) {
                 0

@@ -1,12 +1,12 @@
-//! From the messages of 20 Newsgroups to rows of numbers: reading, counting the words, looking them
-//! up, padding. `compare_tokenize.py` runs it.
+//! Times the conversion of the messages of 20 Newsgroups to padded rows of ids: reading, counting
+//! words, looking them up, padding. `compare_tokenize.py` runs it.
 //!
 //!     cargo bench -p mbls-nlp --bench tokenize -- FILE.tar.gz NUM_WORDS LENGTH THREADS [OUT]
 //!
-//! Prints JSON: the seconds of each step and those of `memory` (all but reading) and `archive`
-//! (all). In the folder OUT it leaves `words.tsv`, all words with their counts, `sequences.bin`,
-//! for each message the number of its words and their numbers, and `rows.bin`, all as
-//! 32-bit numbers, little endian.
+//! Prints JSON with the seconds of each step, of `memory` (all steps except reading) and of
+//! `archive` (all steps). Writes to the folder OUT: `words.tsv` with all words and their counts,
+//! `sequences.bin` with the number of words and the ids of each message, and `rows.bin` with the
+//! rows. Binary files contain 32-bit little-endian integers.
 
 use mbls_nlp::dataset::newsgroups;
 use mbls_nlp::text::{Tokenizer, Vocabulary, WordRule, WordTokenizer, pad};
@@ -20,7 +20,7 @@ fn bytes(numbers: impl IntoIterator<Item = u32>) -> Vec<u8> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // `cargo test --benches` and `cargo bench` add options of their own.
+    // `cargo test --benches` and `cargo bench` add options.
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let [file, num_words, length, threads, out @ ..] = &arguments[..] else {

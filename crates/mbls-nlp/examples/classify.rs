@@ -1,5 +1,5 @@
 //! Classifies texts with a saved classifier: `cargo run -p mbls-nlp --example classify -- FOLDER
-//! [TEXT...]`; one text from standard input where none is given.
+//! [TEXT...]`. Without TEXT, standard input is one text.
 
 use candle_core::Device;
 use mbls_core::calibration::CalibratorRole;

@@ -1,14 +1,14 @@
-"""Times a segmentation network beside torchvision's, in turn: A B A B, medians, and the memory that each takes; by default training steps of
+"""Compares a segmentation network with torchvision's, alternately (A B A B): median times and memory. The default is training steps of
 DeepLabV3 on ResNet-50 with 2 images of 256 x 256.
 
     pip install torch torchvision
     python crates/mbls-seg/benches/compare.py [--layers 50] [--batch 2] [--size 256] [--mode train] [--rounds 3] [--threads T] [--seconds 5]
     python crates/mbls-seg/benches/compare.py --batch 16 --size 512 --threads 1 --cuda --precision tf32  # or f32, bf16
 
-Run from the workspace's folder on an otherwise idle machine. A step is forward with dropout, MbLS over the labelled pixels, backward, clipping and SGD with
-momentum, in f32; inference is forward alone, of PyTorch in eval() under inference_mode. Ours runs in the benchmark `step`, the other side is
-torchvision's `deeplabv3_resnet50` or `deeplabv3_resnet101` without auxiliary classifier, which has to have as many parameters.
-`scripts/beside_pytorch.py` says how both are timed.
+Run it in the folder of the workspace on an otherwise idle machine. A step is forward with dropout, MbLS over the labelled pixels, backward, clipping and
+SGD with momentum, in f32; inference is only forward, in PyTorch with eval() under inference_mode. Ours is the benchmark `step`, the peer is
+torchvision's `deeplabv3_resnet50` or `deeplabv3_resnet101` without auxiliary classifier, which must have the same number of parameters.
+`scripts/beside_pytorch.py` describes how both are timed.
 """
 import pathlib
 import sys

@@ -1,16 +1,16 @@
-"""Times the evaluation of a segmentation beside torchmetrics on the same logits, in turn: A B A B, ratios.
+"""Compares the evaluation of segmentations with torchmetrics on the same logits, alternately (A B A B).
 
     pip install numpy torch torchmetrics
     python crates/mbls-seg/benches/compare_evaluation.py [--pictures 60] [--rounds 2] [--threads 2]
 
-Run from the workspace's folder on an otherwise idle machine. Ours is the benchmark `evaluation`, as built before the first round;
-the other side is torchmetrics as its users write it, a MetricCollection of the same scores updated picture by picture: IoU, Dice
-and accuracy per class, and the calibration error of the top label. Pictures come from a file of a few, read in turn by both; reading
-is not timed. Prints the seconds of the metrics alone, the peaks of memory, and the values of both.
+Run it in the folder of the workspace on an otherwise idle machine. Ours is the benchmark `evaluation`, built before the first round.
+The peer is idiomatic torchmetrics: a MetricCollection of the same scores, updated image by image, with IoU, Dice and accuracy per
+class and the calibration error of the top label. Both read the same few images repeatedly from a file; reading is not timed. Prints
+the time of the metrics, the peak memory, and the values of both.
 
-`common` is ours without the classes' own calibration, `all` torchmetrics' metrics above; `pooled` is ours with the classes, and
-`classes` torchmetrics with a BinaryCalibrationError of each class beside the others, on fewer pictures, since it keeps every
-probability; `both` adds the published protocol; `none` reads pictures and measures nothing.
+`common` is ours without classwise calibration, `all` the torchmetrics metrics above. `pooled` is ours with classwise calibration, and
+`classes` is torchmetrics with an additional BinaryCalibrationError per class, on fewer images because it keeps every probability.
+`both` adds the published protocol. `none` reads images without computing metrics.
 """
 import argparse
 import json
@@ -27,7 +27,7 @@ CLASSES, HEIGHT, WIDTH, VOID, DISTINCT = 21, 480, 480, 255, 4
 
 
 def make(path):
-    """Pictures of regions: noise, a bonus for the label in nine of ten pixels, a strip of void at the edges of regions."""
+    """Writes images of regions: noise, a bonus for the label in nine of ten pixels, and a strip of void at the edges of regions."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def make(path):
             file.write(logits.tobytes() + labels.tobytes())
 
 
-def run_peer(path, pictures, threads, what):
+def run_peer(path, images, threads, what):
     import resource
     import numpy as np
     import torch
@@ -65,10 +65,10 @@ def run_peer(path, pictures, threads, what):
     by_class = [BinaryCalibrationError(n_bins=15, norm="l1", ignore_index=VOID, validate_args=False) for _ in range(CLASSES)]
     area, times = HEIGHT * WIDTH, []
     raw = np.memmap(path, np.uint8, "r").reshape(DISTINCT, -1)
-    for index in range(pictures):
-        picture = np.array(raw[index % DISTINCT])
-        logits = torch.from_numpy(picture[: 4 * CLASSES * area].view("<f4").reshape(1, CLASSES, HEIGHT, WIDTH))
-        labels = torch.from_numpy(picture[4 * CLASSES * area :].reshape(1, HEIGHT, WIDTH).astype(np.int64))
+    for index in range(images):
+        image = np.array(raw[index % DISTINCT])
+        logits = torch.from_numpy(image[: 4 * CLASSES * area].view("<f4").reshape(1, CLASSES, HEIGHT, WIDTH))
+        labels = torch.from_numpy(image[4 * CLASSES * area :].reshape(1, HEIGHT, WIDTH).astype(np.int64))
         begin = time.perf_counter()
         metrics.update(logits, labels)
         if what == "classes":
@@ -81,7 +81,7 @@ def run_peer(path, pictures, threads, what):
     if what == "classes":
         values["cece"] = sum(metric.compute() for metric in by_class) / CLASSES
     times.append(time.perf_counter() - begin)
-    result = {"pictures": pictures, "seconds": sum(times), "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+    result = {"pictures": images, "seconds": sum(times), "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
     result |= {"ece": values["ece"].item(), "mean_iou": values["iou"].mean().item(), "mean_dice": values["dice"].mean().item()}
     print(json.dumps(result | {"torch": torch.__version__, "torchmetrics": torchmetrics.__version__}))
 
@@ -91,9 +91,9 @@ def main():
     parser.add_argument("--pictures", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, action="append")
-    parser.add_argument("--profile", help="cargo's profile, by default that of benchmarks")
-    parser.add_argument("--program", help="a benchmark `evaluation` that was built before")
-    parser.add_argument("--only", help="one of the sets of metrics")
+    parser.add_argument("--profile", help="cargo profile; by default that of benchmarks")
+    parser.add_argument("--program", help="an existing build of the benchmark `evaluation`")
+    parser.add_argument("--only", help="run only this set of metrics")
     parser.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
@@ -107,11 +107,11 @@ def main():
         ours = lambda what, threads: beside_pytorch.run([program, path, *map(str, size), what, str(threads)])
 
         def peer(what, threads):
-            pictures = min(arguments.pictures, 8) if what == "classes" else arguments.pictures
-            command = [sys.executable, __file__, "--peer", path, what, "--pictures", str(pictures)]
+            images = min(arguments.pictures, 8) if what == "classes" else arguments.pictures
+            command = [sys.executable, __file__, "--peer", path, what, "--pictures", str(images)]
             return beside_pytorch.run(command + ["--threads", str(threads)])
 
-        print("| metrics | threads | ms a picture | peak MiB |\n|---|---:|---:|---:|")
+        print("| metrics | threads | ms per image | peak MiB |\n|---|---:|---:|---:|")
         for threads in arguments.threads or [1, 2]:
             sides = [("ours", ours, "common"), ("torchmetrics", peer, "all"), ("ours", ours, "pooled")]
             sides += [("torchmetrics", peer, "classes"), ("ours", ours, "both"), ("ours", ours, "none")]

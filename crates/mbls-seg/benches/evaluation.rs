@@ -1,15 +1,15 @@
-//! Evaluation of a set of pictures whose logits come one by one: pixels per second, and the peak of
-//! memory with and without the metric. `compare_evaluation.py` runs it.
+//! Measures the evaluation of images one at a time: the time of the metric and the peak memory.
+//! `compare_evaluation.py` runs it.
 //!
-//!     cargo bench -p mbls-seg --bench evaluation -- FILE CLASSES HEIGHT WIDTH PICTURES [none |
-//! common | pooled | both] [THREADS]
+//!     cargo bench -p mbls-seg --bench evaluation -- FILE CLASSES HEIGHT WIDTH IMAGES \
+//!         [none | common | pooled | both] [THREADS]
 //!
-//! FILE holds pictures one after the other: logits `[C, H, W]` as f32, then labels `[H, W]` as u8,
-//! little endian. They are read again from its beginning until there were PICTURES. Prints JSON;
-//! seconds are those of the metric alone.
+//! FILE contains images, each as logits `[C, H, W]` in f32 followed by labels `[H, W]` in u8,
+//! little endian. It is read repeatedly until IMAGES images are evaluated. Prints JSON; `seconds`
+//! is the time of the metric only.
 
 use mbls_core::metric::Metric;
-use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationSettings};
+use mbls_seg::metric::{SegmentationMetrics, SegmentationSettings, SegmentedImages};
 use std::io::{Read, Seek};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ struct Source {
 }
 
 impl Source {
-    /// The next picture; the first one after the last.
+    /// Reads the next image; continues with the first one after the last.
     fn next(&mut self, logits: &mut [f32], labels: &mut [u32]) -> std::io::Result<()> {
         if self.file.read_exact(&mut self.logits).is_err() {
             self.file.rewind()?;
@@ -37,7 +37,7 @@ impl Source {
     }
 }
 
-/// The most memory that this process ever held, in KiB; 0 where the system does not say.
+/// Returns the peak memory of this process in KiB; 0 if the system does not report it.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -45,17 +45,17 @@ fn peak_kib() -> u64 {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // `cargo test --benches` and `cargo bench` add options of their own.
+    // `cargo test --benches` and `cargo bench` add options.
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let [file, classes, height, width, pictures, mode @ ..] = &arguments[..] else {
+    let [file, classes, height, width, images, mode @ ..] = &arguments[..] else {
         eprintln!(
-            "nothing to evaluate: FILE CLASSES HEIGHT WIDTH PICTURES [none | common | pooled | both] [THREADS]"
+            "nothing to evaluate: FILE CLASSES HEIGHT WIDTH IMAGES [none | common | pooled | both] [THREADS]"
         );
         return Ok(());
     };
     let [classes, height, width] = [classes.parse()?, height.parse()?, width.parse::<usize>()?];
-    let (pictures, area): (u64, usize) = (pictures.parse()?, height * width);
+    let (images, area): (u64, usize) = (images.parse()?, height * width);
     let what = mode.first().map_or("both", String::as_str);
     if let Some(threads) = mode.get(1) {
         rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
@@ -70,12 +70,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut metrics = SegmentationMetrics::new(classes, settings)?;
     let mut times = Vec::new();
-    for index in 0..pictures {
+    for index in 0..images {
         source.next(&mut logits, &mut labels)?;
         let start = Instant::now();
         if what != "none" {
             let shape = [1, classes, height, width];
-            metrics.update(Pictures {
+            metrics.update(SegmentedImages {
                 logits: (&logits).into(),
                 shape,
                 labels: (&labels).into(),
@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     times.sort();
     let report = metrics.value();
     let text = serde_json::json!({
-        "pictures": pictures,
+        "pictures": images,
         "seconds": seconds,
         "median_picture": times.get(times.len() / 2).map(Duration::as_secs_f64),
         "peak_kib": peak_kib(),

@@ -1,9 +1,9 @@
-//! Times training steps or inference of a segmentation network, by default steps of DeepLabV3 on
-//! ResNet-50 with 2 images of 256 x 256: `step [--model NAME] [--size S]`, with the arguments of
-//! [`mbls_stepkit::timing`].
+//! Times training steps or inference of a segmentation network: `step [--model NAME] [--size S]`,
+//! with the arguments of [`mbls_stepkit::timing`]. The default is training steps of DeepLabV3 on
+//! ResNet-50 with 2 images of 256 x 256.
 //!
-//! The forward pass of a step has dropout, and the loss is over all pixels but the unlabelled.
-//! Names are those of `Architecture`. `compare.py` calls this in turn with PyTorch.
+//! The forward pass of a step has dropout, and the loss is over the labelled pixels. NAME is a name
+//! of `Architecture`. `compare.py` runs it alternately with PyTorch.
 
 use candle_core::Tensor;
 use candle_nn::ModuleT;
@@ -14,12 +14,12 @@ use mbls_stepkit::{
     timing::{self, Settings, Workload},
 };
 
-/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part
-/// of a step is then the operating system clearing pages.
+/// Keeps the memory of one step for the next. The system's allocator returns large blocks, so the
+/// operating system would clear pages in every step.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Classes of Pascal VOC, and what it writes where there is no label.
+/// Number of classes of Pascal VOC, and its label of unlabelled pixels.
 const CLASSES: usize = 21;
 const UNLABELLED: u32 = 255;
 

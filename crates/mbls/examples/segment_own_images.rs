@@ -13,7 +13,7 @@ use mbls::data::{Collate, Dataset, Seed};
 use mbls::nn::{Optimizer, ParamStore, Sgd, SgdConfig, backward};
 use mbls::prelude::*;
 use mbls::seg::dataset::{ClassList, SegmentationBatch, SegmentationCollate, folders};
-use mbls::seg::metric::{Pictures, SegmentationMetrics, SegmentationSettings};
+use mbls::seg::metric::{SegmentationMetrics, SegmentationSettings, SegmentedImages};
 use mbls::seg::model::{Architecture, Options};
 use mbls::vision::transform::Normalise;
 use std::error::Error;
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (n, c, h, w) = logits.dims4()?;
     let logits: Vec<f32> = logits.flatten_all()?.to_vec1()?;
     let mut metrics = SegmentationMetrics::new(2, SegmentationSettings::default())?;
-    metrics.update(Pictures {
+    metrics.update(SegmentedImages {
         logits: (&logits).into(),
         shape: [n, c, h, w],
         labels: (&validation.labels).into(),

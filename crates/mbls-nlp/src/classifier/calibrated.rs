@@ -1,4 +1,4 @@
-//! Networks that classify texts, with what calibrates them.
+//! Text classifiers with their calibration.
 
 use super::{ClassifierSettings, TextClassification};
 use crate::model::{Options, TextClassifier, WordTable};
@@ -11,30 +11,30 @@ use mbls_nn::saved_model::SavedModel;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The name of the word vectors.
+/// Name of the tensor of word vectors.
 const WORDS: &str = "embedding.weight";
-/// The most numbers that a layer makes of a batch, unless one text takes more: 1 GiB.
+/// Largest number of activations of a layer per batch (1 GiB), unless a single text needs more.
 const BATCH_NUMBERS: usize = 1 << 28;
 
-/// A trained network that classifies texts, with what calibrates it and what test data say of its
-/// confidences.
+/// A trained text classifier with its calibrator and the assessment of its confidences on test
+/// data.
 ///
-/// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for
-/// its files.
+/// It computes in `f32`, whatever the data type of training. See [the module](super) for an example
+/// and for its files.
 #[derive(Debug)]
 pub struct CalibratedClassifier(SavedModel<ClassifierSettings, TextClassifier>);
 
 impl CalibratedClassifier {
-    /// Makes a classifier of the word vectors `words`, `[V, D]`, and the tensors of a network by
-    /// its names, as [`ParamStore::state`](mbls_nn::ParamStore::state) gives them. `weights`
-    /// may have the vectors too, as `embedding.weight`: `words` counts. All are copied, so that
-    /// further training changes nothing.
+    /// Creates a classifier from the word vectors `words` `[V, D]` and the named tensors of a
+    /// network, as returned by [`ParamStore::state`](mbls_nn::ParamStore::state). `words` overrides
+    /// a tensor `embedding.weight` in `weights`. All tensors are copied, so further training does
+    /// not change the classifier.
     ///
     /// # Errors
     ///
     /// [`Error::Value`](mbls_io::Error::Value) for settings that are not
-    /// [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that
-    /// are missing, unexpected, of another shape, or not finite.
+    /// [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that are missing,
+    /// unexpected, of another shape, or not finite.
     pub fn new(
         settings: ClassifierSettings,
         words: &Tensor,
@@ -48,53 +48,53 @@ impl CalibratedClassifier {
             .map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Writes it into `folder`, as [`SavedModel::save`] says.
+    /// Saves the classifier in `folder`, see [`SavedModel::save`].
     ///
     /// # Errors
     ///
-    /// Where a file cannot be written.
+    /// An error if a file cannot be written.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         self.0.save(folder.as_ref()).map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Reads the classifier in `folder`, to compute on `device`.
+    /// Loads the classifier in `folder` onto `device`.
     ///
     /// # Errors
     ///
-    /// As [`SavedModel::load`].
+    /// The errors of [`SavedModel::load`].
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         SavedModel::load(folder.as_ref(), device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Returns what it is besides its tensors.
+    /// Returns the settings.
     pub fn settings(&self) -> &ClassifierSettings {
         self.0.settings()
     }
 
-    /// Returns its tensors by name.
+    /// Returns the tensors by name.
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         self.0.tensors()
     }
 
     /// Classifies a text.
     ///
-    /// Words that it does not know are left out, as in training. A text of no known word is
-    /// classified on padding alone, and [`known_words`](TextClassification::known_words) is 0.
+    /// Unknown words are dropped, as in training. The network input for a text without known words
+    /// is only padding, and [`known_words`](TextClassification::known_words) is 0.
     ///
     /// # Errors
     ///
-    /// What the device reports; [`Error::Other`] where the logits are not finite.
+    /// Errors of the device; [`Error::Other`] if the logits are not finite.
     pub fn classify(&self, text: &str) -> Result<TextClassification> {
         Ok(self.classify_batch(&[text], CalibratorRole::Temperature)?.remove(0))
     }
 
-    /// Classifies texts, in their order; as [`classify`](Self::classify), but for rounding, as many
-    /// at once as [`batch`](ClassifierSettings::batch) says, and with either of the
-    /// [record's](mbls_core::calibration::CalibrationRecord) calibrators.
+    /// Classifies texts, in their order, in batches of up to [`batch`](ClassifierSettings::batch)
+    /// texts and with either calibrator of the [record](mbls_core::calibration::CalibrationRecord).
+    /// Up to rounding, the results are those of [`classify`](Self::classify).
     ///
     /// # Errors
     ///
-    /// Those of [`classify`](Self::classify).
+    /// The errors of [`classify`](Self::classify).
     pub fn classify_all<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],

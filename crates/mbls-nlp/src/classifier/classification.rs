@@ -1,19 +1,19 @@
-//! What is said of a text.
+//! The classification of a text.
 
 use mbls_core::calibration::Classification;
 use serde::Serialize;
 
-/// The class of a text, how far to trust it, and how much of the text was read.
+/// The class of a text with its calibrated confidence, and the number of words that it is based on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TextClassification {
     /// The class, with its calibrated confidence.
     #[serde(flatten)]
     pub answer: Classification,
-    /// Words of the text.
+    /// Number of words of the text.
     pub words: usize,
-    /// Those that the classifier knows, of which it reads the last
-    /// [`length`](super::ClassifierSettings::length). With none the text was classified on
-    /// padding alone, as such texts of the test data were: the confidence is what it says where it
-    /// knows nothing.
+    /// Number of words that the classifier knows. It uses the last
+    /// [`length`](super::ClassifierSettings::length) of them. If there are none, the network input
+    /// is only padding, as for such texts of the test data, and the confidence is that of an empty
+    /// text.
     pub known_words: usize,
 }

@@ -1,11 +1,10 @@
-//! Trained classifiers of texts, saved with all that it takes to classify another text as they were
-//! measured.
+//! Trained text classifiers, saved with everything that is needed to classify new texts as in their
+//! evaluation.
 //!
-//! A [`CalibratedClassifier`] is a network with its word vectors, the tokenizer that it was trained
-//! with, and the [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) that calibrates
-//! it and knows what test data say of its confidences. For a text it gives a
-//! [`TextClassification`]: the class, the calibrated confidence, and how often test texts with such
-//! a confidence were classified correctly.
+//! A [`CalibratedClassifier`] is a network with its word vectors, the tokenizer of its training,
+//! and a [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) that calibrates it and
+//! holds the assessment of its confidences on test data. It returns a [`TextClassification`]: the
+//! class, the calibrated confidence, and the accuracy on test texts with a similar confidence.
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -15,13 +14,13 @@
 //! use mbls_nlp::text::{WordRule, WordTokenizer};
 //! use mbls_nn::ParamStore;
 //!
-//! // What training leaves; the network is as it was initialised here.
+//! // The result of training; here the network has its initial weights.
 //! let tokenizer = WordTokenizer::fit(WordRule::Keras, &["a fine day", "a poor day"], None)?;
 //! let network = Architecture::BiGru.network(2, 50);
 //! let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 //! let words = WordTable::trained(tokenizer.vocabulary().len() + 1, 50, store.var_builder().pp("embedding"))?;
 //! network.clone().build(Options::default(), store.var_builder())?;
-//! // What validation and test part leave: logits and labels.
+//! // Logits and labels of the validation and the test split.
 //! let classes = ["bad", "good"].map(str::to_owned).to_vec();
 //! let mut record = CalibrationRecord::fit(classes, &[0.2, 0.1, 0.3, 0.4], &[0, 1], 10)?;
 //! record.assess(&[0.2, 0.1, 0.3, 0.4], &[0, 0])?;
@@ -31,7 +30,7 @@
 //! let folder = tempfile::tempdir()?;
 //! CalibratedClassifier::new(settings, words.vectors(), &store.state(), &Device::Cpu)?.save(folder.path())?;
 //!
-//! // Another program.
+//! // In another program:
 //! let classifier = CalibratedClassifier::load(folder.path(), &Device::Cpu)?;
 //! let found = classifier.classify("What a fine day!")?;
 //! assert!(["bad", "good"].contains(&found.answer.name.as_str()) && found.answer.confidence >= 0.5);
@@ -46,8 +45,8 @@
 //!
 //! # Files
 //!
-//! Those of a [`saved_model`](mbls_nn::saved_model): the word vectors are `embedding.weight`, the
-//! network's tensors have their own names. What is refused:
+//! The files are those of a [`saved_model`](mbls_nn::saved_model). The word vectors are
+//! `embedding.weight`; the tensors of the network keep their names. Examples of errors:
 //!
 //! ```text
 //! run/classifier.json: content: expected the settings of a model, found schema 1, of another version of this program: expected 2

@@ -1,4 +1,4 @@
-//! What a classifier is besides its tensors.
+//! Settings of a text classifier.
 
 use crate::model::Network;
 use crate::text::WordTokenizer;
@@ -8,28 +8,28 @@ use mbls_nn::saved_model::ModelSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The most numbers that a layer may make of a text: 1 GiB.
+/// Largest number of activations of a layer per text (1 GiB).
 const MOST_NUMBERS: usize = 1 << 28;
-/// The most texts that are computed at once.
+/// Largest batch.
 const MOST_TEXTS: usize = 4096;
 
-/// What a classifier is besides its tensors.
+/// Settings of a [`CalibratedClassifier`](super::CalibratedClassifier): everything but its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierSettings {
-    /// The network with its sizes.
+    /// The configuration of the network.
     pub network: Network,
-    /// What makes word numbers of a text.
+    /// The tokenizer.
     pub tokenizer: WordTokenizer,
-    /// The length that sequences of word numbers are brought to: padded in front, or cut there.
+    /// Length of sequences. Shorter sequences are padded and longer ones truncated, both at the
+    /// front.
     pub length: usize,
-    /// The number of texts that are computed at once, as when it was measured: with others sums
-    /// may be rounded otherwise.
+    /// Number of texts per batch, as in the evaluation. Another number may change how sums are
+    /// rounded.
     pub batch: usize,
-    /// The names of the classes, what calibrates the network, and what test texts say of its
-    /// confidences.
+    /// Names of the classes, the calibrator, and the assessment of confidences on test texts.
     pub record: CalibrationRecord,
-    /// Where the network comes from, by name: what trained it, on what, with which loss.
+    /// Provenance of the network as named values, such as program, data and loss of the training.
     #[serde(default)]
     pub provenance: BTreeMap<String, String>,
 }
@@ -37,14 +37,14 @@ pub struct ClassifierSettings {
 impl ModelSettings for ClassifierSettings {
     const KIND: &'static str = "text-classifier";
 
-    /// Checks whether the settings fit one another.
+    /// Checks that the settings are consistent.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for a network with a size out of range, another number of classes than the
-    /// network's, fewer than two, sequences that are shorter than the network takes or so long
-    /// that a layer would make more than 2^28 numbers of one, a batch that is not 1 to 4096,
-    /// and for a record of no test texts.
+    /// [`Error::Value`] for a network with a size out of range, a number of classes that is below 2
+    /// or differs from that of the network, a length that is below the minimum of the network or so
+    /// large that a layer would have more than 2^28 activations per text, a batch that is not in 1
+    /// to 4096, and a record without test texts.
     fn validate(&self) -> Result<()> {
         let error = |field: &str, expected: String, found: usize| {
             Err(Error::value(format!("settings.{field}"), expected, found))

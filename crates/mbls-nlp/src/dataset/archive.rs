@@ -1,4 +1,4 @@
-//! Messages in a packed archive, read as a stream: nothing is unpacked to the disk.
+//! Messages in a compressed archive. It is read as a stream and not extracted to disk.
 
 use super::message_folder::{MAX_MESSAGE_BYTES, Message, is_number};
 use crate::{Error, Result};
@@ -8,11 +8,11 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 use tar::{Archive, Entry, EntryType};
 
-/// The most that an archive may unpack to; the data set takes 57 MiB.
+/// Largest decompressed size of an archive; that of the data set is 57 MiB.
 const MAX_BYTES: u64 = 512 << 20;
 
-/// All messages of a `.tar.gz`. The root of a message is the first of its folders that `is_root`
-/// knows, or else the outermost.
+/// Reads all messages of a `.tar.gz`. The root of a message is the first of its folders that
+/// satisfies `is_root`, or else the outermost one.
 pub(super) fn read(
     path: &Path,
     is_root: impl Fn(&str) -> bool,
@@ -29,7 +29,7 @@ fn read_at_most(
 ) -> Result<()> {
     let mut unpacked = GzReader::strict(path)?.take(max_bytes.saturating_add(1));
     let result = walk(path, &mut unpacked, is_root, messages);
-    // What is cut off at the limit looks like an archive that ends too early.
+    // An archive that is cut off at the limit looks like a truncated one.
     if unpacked.limit() == 0 {
         let path = path.to_owned();
         return Err(mbls_io::Error::TooLarge {
@@ -69,12 +69,12 @@ fn walk(
         }
         messages.push(Message::new(&root, &group, &name, &bytes));
     }
-    // To the end, where the check sum is.
+    // Reads to the end, because the checksum is there.
     std::io::copy(unpacked, &mut std::io::sink()).map_err(broken(path))?;
     Ok(())
 }
 
-/// Root, group and name of a message; `None` for folders and for what lies beside the groups.
+/// Returns root, group and name of a message; `None` for folders and for entries outside of groups.
 fn place<R: Read>(
     path: &Path,
     entry: &Entry<'_, R>,
@@ -92,11 +92,11 @@ fn place<R: Read>(
     let Ok(name) = std::str::from_utf8(&bytes) else {
         return wrong("name", "UTF-8", "other bytes".into());
     };
-    // No archiver writes `..`: refused even where it stays inside.
+    // No archiver writes `..`, so it is rejected even if the path stays inside.
     let climbs = name.split(['/', '\\']).any(|part| part == "..");
     let normalised = match below(Path::new(name)) {
         Ok(normalised) if !climbs => normalised,
-        // The archive's own folder, as `tar c .` begins with.
+        // The root folder itself, which is the first entry of `tar c .`.
         Err(PathFault::Folder) if !climbs => return Ok(None),
         _ => return wrong("name", "one below the archive's folder", format!("{name:?}")),
     };
@@ -135,7 +135,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     #[test]
-    fn what_unpacks_to_more_than_the_limit_is_refused() {
+    fn archives_that_unpack_to_more_than_the_limit_are_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut builder =
             tar::Builder::new(GzEncoder::new(file.reopen().unwrap(), Compression::best()));

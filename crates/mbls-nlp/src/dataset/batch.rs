@@ -9,35 +9,35 @@ use mbls_data::Collate;
 /// Sequences of one length with their classes, ready for a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextBatch {
-    /// The numbers, text by text.
+    /// The padded sequences of ids, text by text.
     pub ids: Vec<u32>,
-    /// Number of texts, length of each.
+    /// Number of texts and length of each sequence.
     pub shape: [usize; 2],
     /// The classes.
     pub labels: Vec<u32>,
 }
 
 impl TextBatch {
-    /// The sequences as a `u32` tensor of shape `[N, L]`.
+    /// Returns the sequences as a `u32` tensor of shape `[N, L]`.
     ///
     /// # Errors
     ///
-    /// What candle reports; also where `ids` does not fill `shape`.
+    /// Any error of candle, such as when `ids` does not fill `shape`.
     pub fn ids(&self, device: &Device) -> candle_core::Result<Tensor> {
         Tensor::from_slice(&self.ids, &self.shape, device)
     }
 
-    /// The labels as a `u32` tensor of shape `[N]`.
+    /// Returns the labels as a `u32` tensor of shape `[N]`.
     ///
     /// # Errors
     ///
-    /// What candle reports.
+    /// Any error of candle.
     pub fn labels(&self, device: &Device) -> candle_core::Result<Tensor> {
         Tensor::from_slice(&self.labels, self.labels.len(), device)
     }
 }
 
-/// Pads sequences to one length and puts them into a [`TextBatch`].
+/// Pads sequences to one length and collates them into a [`TextBatch`].
 ///
 /// ```
 /// use mbls_data::Collate;
@@ -56,7 +56,7 @@ pub struct TextCollate {
 }
 
 impl TextCollate {
-    /// With the length of the sequences.
+    /// Creates a collate function with this padding.
     ///
     /// # Errors
     ///

@@ -1,12 +1,12 @@
-//! Parts that the makers of a set gave it.
+//! Predefined splits of data sets.
 
 use super::{Parts, grouped_split};
 use crate::{Error, Result};
 use mbls_data::Seed;
 use std::ops::Range;
 
-/// What the makers of a set meant its texts for, by their numbers; a part that they left out is
-/// split off the training part.
+/// The predefined split of a data set, as ranges of indices. A missing part is split off the
+/// training part.
 ///
 /// ```
 /// use mbls_data::Seed;
@@ -22,34 +22,37 @@ use std::ops::Range;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Division {
-    /// Those to train on, and to split the others off where they are missing.
+    /// Texts for training; missing parts are split off it.
     pub train: Range<usize>,
-    /// Those to choose the epoch and the temperature on, where the set has them.
+    /// Texts for selecting the epoch and the temperature, if the data set defines them.
     pub validation: Option<Range<usize>>,
-    /// Those to test on, where the set has them.
+    /// Texts for testing, if the data set defines them.
     pub test: Option<Range<usize>>,
 }
 
 impl Division {
-    /// That of a set in one part.
+    /// Returns the division of a data set without a predefined split.
     pub fn whole(texts: usize) -> Self {
         Self { train: 0..texts, validation: None, test: None }
     }
 
-    /// Whether the set is in one part.
+    /// Returns whether there is no predefined split.
     pub fn is_whole(&self) -> bool {
         self.validation.is_none() && self.test.is_none()
     }
 
-    /// The parts, each with as many texts as asked for: the first ones of a part that the set has,
-    /// others by [`grouped_split`] of those of the training part that are in no group with what
-    /// is held out; the rest is for training. `groups` are the numbers of
+    /// Returns parts with the given numbers of validation and test texts.
+    ///
+    /// A predefined part contributes its first texts. Training texts in the same group as one of
+    /// these are dropped. Missing parts are split off the remaining training texts by
+    /// [`grouped_split`], and the rest is for training. `groups` is the result of
     /// [`duplicate_groups`](super::duplicate_groups).
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where texts and groups are not as many, or a part
-    /// has fewer texts than asked for or leaves the set; what [`grouped_split`] reports.
+    /// [`Error::Value`](mbls_io::Error::Value) if the numbers of labels and groups differ, or if a
+    /// part has fewer texts than requested or exceeds the data set; the errors of
+    /// [`grouped_split`].
     pub fn split(
         &self,
         labels: &[u32],
@@ -100,7 +103,7 @@ impl Division {
                 let inner = grouped(validation, 0)?;
                 Parts { train: outer(inner.train), validation: outer(inner.validation), test }
             }
-            // The part that is split off comes second in what is returned.
+            // `grouped` returns the part that is split off as its validation part.
             [Some(validation), None] => {
                 let inner = grouped(test, 0)?;
                 Parts { train: outer(inner.train), validation, test: outer(inner.validation) }

@@ -1,4 +1,4 @@
-//! Copies and near copies among texts.
+//! Duplicates and near duplicates among texts.
 
 use super::near_sets;
 use crate::text::WordRule;
@@ -7,13 +7,13 @@ use mbls_data::Seed;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What a near copy is.
+/// Definition of near duplicates.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DuplicateConfig {
-    /// The words of a shingle.
+    /// Number of words of a shingle.
     pub shingle: usize,
-    /// The least Jaccard similarity of the shingles of two texts.
+    /// Minimum Jaccard similarity of the shingle sets of two texts.
     pub similarity: f64,
 }
 
@@ -23,20 +23,22 @@ impl Default for DuplicateConfig {
     }
 }
 
-/// The group of each text, named by its first member: texts are in one group where a chain of near
-/// copies leads from one to the other.
+/// Groups near duplicates. Returns the index of the first member of each text's group. Two texts
+/// are in the same group if a chain of near duplicates connects them.
 ///
-/// Two texts are near copies where `|A and B| / |A or B| >= similarity`, with A and B the sets of
-/// their shingles: so many words in a row, in lower case and without the punctuation, the quotation
-/// marks of mails and the white space between them. A text of fewer words is one shingle; texts
-/// without words are copies of one another. Nothing is estimated: no pair is missed. The time grows
-/// with the number of texts, not of pairs, for texts that say the same but for a few words, be they
-/// copies or just short of it.
+/// Two texts are near duplicates if `|A and B| / |A or B| >= similarity`, where A and B are their
+/// sets of shingles. A shingle is a sequence of consecutive words in lower case, without the
+/// punctuation, quotation marks of mails and white space between them. A text with fewer words is
+/// one shingle; texts without words are duplicates of each other.
+///
+/// The result is exact: no pair is missed. For texts that differ in a few words, whether they are
+/// near duplicates or just below the threshold, the time grows with the number of texts and not
+/// with the number of pairs.
 ///
 /// # Errors
 ///
-/// [`Error::Value`](mbls_io::Error::Value) for a shingle of no words and a similarity outside of
-/// 0..=1 or of 0.
+/// [`Error::Value`](mbls_io::Error::Value) for a shingle of 0 words, and unless the similarity is
+/// above 0 and at most 1.
 ///
 /// # References
 ///
@@ -67,7 +69,7 @@ pub fn duplicate_groups<T: AsRef<str> + Sync>(
     Ok(near_sets::groups(&sets, similarity))
 }
 
-/// The set of a text's shingles as hashes, in ascending order.
+/// Returns the set of shingles of a text as hashes in ascending order.
 fn shingles(text: &str, words: usize) -> Vec<u64> {
     let mut hashes = Vec::new();
     WordRule::Keras.each(text, |word| hashes.push(Seed(0).derive(word).0));

@@ -1,4 +1,4 @@
-//! Texts and labels of JSON objects, one in each line.
+//! Texts and labels in JSON Lines files.
 
 use crate::{Error, Result};
 use mbls_io::{Label, OnError, Reading, Written};
@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-/// Reads text and label of every line that is not blank; without a `label` the texts alone.
+/// Reads the text and the label of every line that is not blank; only the texts if `label` is
+/// `None`.
 ///
-/// Lines end with LF or CRLF. A line cannot be decoded where it is not UTF-8, or where nothing but
-/// half of a surrogate pair (`\ud83d`) keeps it from being JSON.
+/// Lines end with LF or CRLF. A line is undecodable if it is not UTF-8, or if it is valid JSON
+/// except for an unpaired surrogate (`\ud83d`).
 pub(super) fn read(
     path: &Path,
     content: &[u8],
@@ -43,7 +44,7 @@ pub(super) fn read(
                 ));
             }
             Err(Wrong::Json(error)) => {
-                // It has one line, whose number is another.
+                // The line number in the message of serde_json is relative to this line.
                 let message = error.to_string();
                 let message = message
                     .rsplit_once(" at line ")
@@ -115,7 +116,7 @@ fn object(bytes: &[u8], names: [&str; 2]) -> Result<Object, Wrong> {
     })
 }
 
-/// Reads two fields of an object, each of which may be there once.
+/// Reads two fields of an object. Each may occur at most once.
 struct Fields<'a>([&'a str; 2]);
 
 impl<'de> Visitor<'de> for Fields<'_> {
@@ -142,7 +143,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 }
 
-/// JSON with a replacement character for each escape that is half of a surrogate pair.
+/// Replaces each escape of an unpaired surrogate by the replacement character.
 fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
     let mut repaired = String::new();
     let (mut copied, mut place) = (0, 0);
@@ -162,7 +163,7 @@ fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
                 copied = place;
             }
             Some(_) => place += 6,
-            // A backslash and what it escapes.
+            // A backslash and the character that it escapes.
             None => place = (place + 2).min(bytes.len()),
         }
     }
@@ -173,7 +174,7 @@ fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
     Cow::Owned(repaired)
 }
 
-/// The number of an escape `\uXXXX`.
+/// Returns the code unit of an escape `\uXXXX`.
 fn escaped(bytes: &[u8]) -> Option<u32> {
     let digits = bytes.strip_prefix(b"\\u")?.get(..4)?;
     let digits = std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;

@@ -1,5 +1,4 @@
-//! Texts that a file lists with their labels: comma- or tab-separated values, or one JSON object in
-//! each line.
+//! Files of labelled texts: comma- or tab-separated values, or JSON Lines.
 
 use super::{LabelledTexts, json_lines};
 use crate::{Error, Result};
@@ -9,10 +8,10 @@ use mbls_io::{Label, LabelColumn, Labels, OnError, Reading, gzip};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The largest file that is read, unpacked.
+/// Largest decompressed size of a file that is read.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// How a file writes its texts.
+/// Format of a file of texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
@@ -20,26 +19,26 @@ pub enum Format {
     Csv,
     /// Tab-separated values with a header.
     Tsv,
-    /// A JSON object in each line; empty lines are ignored.
+    /// One JSON object per line; empty lines are ignored.
     JsonLines,
 }
 
-/// What a file's columns are called, and how they are read.
+/// Columns and format of a file of labelled texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LabelledFileConfig {
-    /// The column, or the field, of the text.
+    /// Name of the column or field of the text.
     pub text: String,
-    /// The column or field of the label.
+    /// Name of the column or field of the label.
     pub label: String,
-    /// By default what the file's ending says, before a `.gz`: `.csv`, `.tsv`, `.jsonl` or
-    /// `.ndjson`.
+    /// Format of the file; by default determined by its ending before a `.gz`: `.csv`, `.tsv`,
+    /// `.jsonl` or `.ndjson`.
     pub format: Option<Format>,
-    /// Whether fields can be quoted; by default in comma-separated values, not in tab-separated
-    /// ones.
+    /// Whether fields can be quoted; by default they can in comma-separated, but not in
+    /// tab-separated values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quoting: Option<Quoting>,
-    /// Whether labels are names or positions; by default what all of them can be.
+    /// Whether labels are names or positions; by default determined from all labels.
     #[serde(skip_serializing_if = "is_auto")]
     pub labels: Labels,
 }
@@ -56,37 +55,38 @@ impl Default for LabelledFileConfig {
     }
 }
 
-/// Suites that say nothing of labels stay as they were saved.
+/// Skips the default, so that the saved form of suites without this setting does not change.
 fn is_auto(labels: &Labels) -> bool {
     *labels == Labels::Auto
 }
 
-/// The texts of a file, and how it was read.
+/// The texts of a file, and a summary of how it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelledFile {
-    /// The texts, in the file's order.
+    /// The texts, in the order of the file.
     pub texts: LabelledTexts,
-    /// How many records were taken from how many lines, with which quoting, what was left out, and
-    /// how labels became classes.
+    /// Numbers of lines and records, the quoting, the skipped records, and how labels were mapped
+    /// to classes.
     pub reading: Reading,
 }
 
-/// Reads the texts of a file, in its order, packed as `.gz` or not.
+/// Reads the labelled texts of a file, in its order. The file may be compressed as `.gz`.
 ///
-/// The rules of records are those of [`Delimited`], those of labels [`LabelColumn::classes`]:
-/// without `classes`, the classes are those that occur; with `classes`, those of the training part
-/// or of a list ([`class_list`]). A text may be empty, a label may not. In JSON lines a label is a
-/// string, a whole number, or `true` or `false`, which are names. [`OnError::Skip`] leaves out
-/// records that are not UTF-8, lines of JSON with half of a surrogate pair, and what follows the
+/// Records are parsed as described in [`Delimited`], and labels as in [`LabelColumn::classes`].
+/// Without `classes`, the classes are the labels that occur; otherwise `classes` are those of the
+/// training part or of a list ([`class_list`]). A text may be empty, a label may not. In JSON Lines
+/// a label is a string, a whole number, or `true` or `false`, which are names. [`OnError::Skip`]
+/// skips records that are not UTF-8, lines of JSON with an unpaired surrogate, and bytes after the
 /// end of a gzip file.
 ///
 /// # Errors
 ///
-/// [`Error::Format`](mbls_io::Error::Format) with the line where the file is not of its format or
-/// cannot be decoded, has not one column of each name, a label is missing, or labels cannot be read
-/// in one way; [`Error::Value`](mbls_io::Error::Value) for one class alone, and for
-/// [`LabelledFileConfig::quoting`] of JSON lines; [`Error::TooLarge`](mbls_io::Error::TooLarge)
-/// above 1 GiB; [`Error::Gzip`](mbls_io::Error::Gzip); [`Error::Io`](mbls_io::Error::Io).
+/// [`Error::Format`](mbls_io::Error::Format) with the line if the file does not have its format or
+/// cannot be decoded, does not have exactly one column of each name, a label is missing, or the
+/// labels cannot be interpreted consistently; [`Error::Value`](mbls_io::Error::Value) for a single
+/// class, and for [`LabelledFileConfig::quoting`] with JSON Lines;
+/// [`Error::TooLarge`](mbls_io::Error::TooLarge) above 1 GiB;
+/// [`Error::Gzip`](mbls_io::Error::Gzip); [`Error::Io`](mbls_io::Error::Io).
 pub fn load(
     path: impl AsRef<Path>,
     classes: Option<&[String]>,
@@ -104,12 +104,11 @@ pub fn load(
     Ok(LabelledFile { texts, reading })
 }
 
-/// Reads the texts of a file that need have no labels, in its order; otherwise as [`load`]. The
-/// column of labels is not looked at.
+/// Reads the texts of a file like [`load`], but ignores labels. The file need not have any.
 ///
 /// # Errors
 ///
-/// As [`load`], but for labels.
+/// The errors of [`load`], except for those of labels.
 pub fn texts(
     path: impl AsRef<Path>,
     config: &LabelledFileConfig,
@@ -119,7 +118,7 @@ pub fn texts(
     Ok((texts, reading))
 }
 
-/// What a file holds: texts and, where a column of them is asked for, a label for each.
+/// The contents of a file: texts and, if a label column is requested, a label for each.
 struct Content {
     texts: Vec<String>,
     labels: Vec<Label>,
@@ -199,11 +198,11 @@ impl Content {
     }
 }
 
-/// Reads a class list: one name in each line.
+/// Reads a class list with one name per line.
 ///
 /// # Errors
 ///
-/// What [`names`](mbls_io::listing::names) reports.
+/// The errors of [`names`](mbls_io::listing::names).
 pub fn class_list(path: impl AsRef<Path>) -> Result<Vec<String>> {
     Ok(mbls_io::listing::names(path.as_ref(), None)?)
 }

@@ -1,4 +1,4 @@
-//! Messages of groups in folders: `<root>/<group>/<number>`.
+//! Messages in folders: `<root>/<group>/<number>`.
 
 use crate::text::message::{from_latin1, without_header};
 use crate::{Error, Result};
@@ -6,10 +6,10 @@ use mbls_io::file::read_bounded;
 use mbls_io::listing::{entries, real};
 use std::path::Path;
 
-/// The largest message that is read; the largest of the data set has 161,040 bytes.
+/// Size of the largest message that is read; the largest of the data set has 161,040 bytes.
 pub(super) const MAX_MESSAGE_BYTES: u64 = 4 << 20;
 
-/// A message without its header. The order is by root, group and name, letter by letter.
+/// A message without its header. Messages are ordered by root, group and name, lexicographically.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Message {
     pub(super) root: String,
@@ -19,19 +19,19 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// A message of latin-1 bytes.
+    /// Creates a message from latin-1 bytes.
     pub(super) fn new(root: &str, group: &str, name: &str, bytes: &[u8]) -> Self {
         let text = without_header(&from_latin1(bytes)).to_owned();
         Self { root: root.to_owned(), group: group.to_owned(), name: name.to_owned(), text }
     }
 }
 
-/// Whether a file's name is that of a message.
+/// Returns whether a file name is that of a message.
 pub(super) fn is_number(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// All messages below `folder`, which is called `root`; files beside the groups are no messages.
+/// Reads all messages below `folder`, whose root is `root`. Files next to the groups are ignored.
 pub(super) fn read(folder: &Path, root: &str, messages: &mut Vec<Message>) -> Result<()> {
     let real = real(folder)?;
     for group in entries(folder, &real)? {
@@ -44,7 +44,7 @@ pub(super) fn read(folder: &Path, root: &str, messages: &mut Vec<Message>) -> Re
                 return Err(Error::format(
                     &path,
                     "entries",
-                    "files with numbers for names",
+                    "files whose names are numbers",
                     format!("{:?}", entry.name),
                 ));
             }

@@ -1,8 +1,8 @@
-//! Texts with labels: readers, splits, tokenised sets, batches.
+//! Labelled texts: readers, splits, tokenised data sets and batches.
 //!
-//! Readers give [`LabelledTexts`]; a [`Protocol`] divides them, or what their makers' [`Division`]
-//! leaves, into [`Parts`]; [`TokenisedTexts`] is the [`mbls_data::Dataset`] of their sequences, and
-//! [`TextCollate`] pads those of a batch.
+//! Readers return [`LabelledTexts`]. A [`Protocol`] splits them into [`Parts`], and respects a
+//! predefined [`Division`]. [`TokenisedTexts`] is the [`mbls_data::Dataset`] of their sequences,
+//! and [`TextCollate`] pads the sequences of a batch.
 
 mod archive;
 mod batch;

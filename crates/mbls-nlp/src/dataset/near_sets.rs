@@ -1,25 +1,27 @@
-//! Groups of sets that lead from one to the other by near copies.
+//! Connected components of near-duplicate sets.
 //!
-//! The sets of a thousand form letters have nearly everything in common, so that all pairs of them
-//! are candidates by any prefix. Four things keep the work from growing with the pairs:
+//! The sets of a thousand form letters share nearly all elements, so all pairs of them are
+//! candidates of any prefix filter. Four measures keep the work from growing with the number of
+//! pairs:
 //!
-//! 1. An element that one set alone has counts for nothing but the size of that set. Sets that are
-//!    equal without such elements make a [`Bucket`]: the similarity of two members depends on their
-//!    numbers of own elements alone, so that the member with the fewest decides for all others.
-//! 2. Buckets are compared by their prefixes, in ascending order of size, which allows the shorter
-//!    prefix of the smaller set (Xiao et al.): sets that differ in a few rare elements are no
-//!    candidates if those alone keep them from being near.
-//! 3. A bucket's parities of its elements in 256 kinds show of most pairs that they differ in too
-//!    much (Sandes, Teodoro, Melo).
-//! 4. What is looked for is groups, not pairs: a bucket is compared with the members of a group
-//!    only until one of them is near, and never with those of its own group. The rarest elements
-//!    come first, by which a near member is found soon.
+//! 1. An element that occurs in a single set (a unique element) only affects the size of that set.
+//!    Sets that are equal except for unique elements form a [`Bucket`]. The similarity of two
+//!    members depends only on their numbers of unique elements, so the member with the fewest of
+//!    them decides for all others.
+//! 2. Buckets are compared by their prefixes in ascending order of size, which allows the shorter
+//!    prefix for the smaller set (Xiao et al.). Sets that differ in a few rare elements are not
+//!    candidates if these elements suffice to keep them from being near.
+//! 3. Each bucket has the parities of its element counts in 256 hash classes. They rule out most
+//!    pairs that differ in too many elements (Sandes, Teodoro, Melo).
+//! 4. Only groups are needed, not pairs: a bucket is compared with the members of a group only
+//!    until one of them is near, and never with those of its own group. The rarest elements come
+//!    first, so a near member is found early.
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use rayon::prelude::*;
 
-/// The group of each set, named by its first member. Sets are sorted, without repetition.
+/// Returns the first member of the group of each set. Sets are sorted and without repetitions.
 pub(super) fn groups(sets: &[Vec<u64>], similarity: f64) -> Vec<usize> {
     let near = Near(similarity);
     let mut groups = Groups((0..sets.len()).collect());
@@ -33,7 +35,7 @@ pub(super) fn groups(sets: &[Vec<u64>], similarity: f64) -> Vec<usize> {
     (0..sets.len()).map(|place| groups.root(place)).collect()
 }
 
-/// Joins sets that are equal; returns the first of each kind.
+/// Unites equal sets; returns the first set of each class of equal sets.
 fn join_equal(sets: &[Vec<u64>], groups: &mut Groups) -> Vec<usize> {
     let mut first = HashMap::<&[u64], usize>::new();
     let mut distinct = Vec::new();
@@ -49,16 +51,17 @@ fn join_equal(sets: &[Vec<u64>], groups: &mut Groups) -> Vec<usize> {
     distinct
 }
 
-/// Whether two sets are near by their numbers of elements.
+/// The threshold of similarity, and the conditions on set sizes that follow from it.
 struct Near(f64);
 
 impl Near {
-    /// Whether two sets of together `sum` elements, `shared` of which are counted twice, are near.
+    /// Returns whether two sets are near if their sizes add up to `sum` and they share `shared`
+    /// elements.
     fn is(&self, shared: usize, sum: usize) -> bool {
         shared as f64 >= self.0 * (sum - shared) as f64
     }
 
-    /// The fewest elements that two near sets of together `sum` elements share.
+    /// Returns the minimum number of shared elements of two near sets whose sizes add up to `sum`.
     fn least(&self, sum: usize) -> usize {
         let mut least = ceiling(self.0 / (1.0 + self.0) * sum as f64);
         while least <= sum / 2 && !self.is(least, sum) {
@@ -67,37 +70,38 @@ impl Near {
         least
     }
 
-    /// The number of first elements of which a set of this length shares one with any larger near
-    /// set.
+    /// Returns the length of the prefix of a set of size `len` that shares an element with every
+    /// larger near set.
     fn index_prefix(&self, len: usize) -> usize {
         len.saturating_sub(ceiling(2.0 * self.0 / (1.0 + self.0) * len as f64)) + 1
     }
 
-    /// The number of first elements of which a set of this length shares one with any near set.
+    /// Returns the length of the prefix of a set of size `len` that shares an element with every
+    /// near set.
     fn probe_prefix(&self, len: usize) -> usize {
         len.saturating_sub(ceiling(self.0 * len as f64)) + 1
     }
 }
 
-/// Rounded up, where rounding errors never make it one too many.
+/// Rounds up, with a tolerance so that rounding errors never make the result too large.
 fn ceiling(value: f64) -> usize {
     (value - 1e-6).ceil().max(0.0) as usize
 }
 
-/// Sets that are equal but for elements that each alone has.
+/// Sets that are equal except for their unique elements.
 struct Bucket {
-    /// What they share, the rarest elements first once they are ranked.
+    /// The common elements, in ascending order of frequency once they are ranked.
     common: Vec<u32>,
-    /// The number of own elements and the place of each, in ascending order.
+    /// Number of unique elements and index of each member, in ascending order.
     members: Vec<(u32, usize)>,
-    /// How many members, from the first, are in the group of the first.
+    /// Number of leading members that are in the group of the first member.
     joined: usize,
-    /// For each of 256 kinds of elements whether their number in `common` is odd.
+    /// Bit set of the hash classes with an odd number of elements in `common`.
     parity: [u64; 4],
 }
 
 impl Bucket {
-    /// The number of elements of the smallest member.
+    /// Returns the size of the smallest member.
     fn len(&self) -> usize {
         self.common.len() + self.own()
     }
@@ -106,8 +110,8 @@ impl Bucket {
         self.members[0].0 as usize
     }
 
-    /// Joins the members that are near one of a set's length and place with which all share so many
-    /// elements.
+    /// Unites the members that are near a set of size `len` at index `place`, with which all
+    /// members share `shared` elements.
     fn join(
         &mut self,
         (len, place): (usize, usize),
@@ -129,7 +133,7 @@ impl Bucket {
     }
 }
 
-/// The sets at `places` in buckets. Sets without anything in common with another are in none.
+/// Puts the sets at `places` into buckets. Sets that share no element with another set are in none.
 fn buckets(sets: &[Vec<u64>], places: &[usize]) -> Vec<Bucket> {
     let mut all: Vec<u64> = places.iter().flat_map(|&place| &sets[place]).copied().collect();
     all.par_sort_unstable();
@@ -159,8 +163,8 @@ fn buckets(sets: &[Vec<u64>], places: &[usize]) -> Vec<Bucket> {
     buckets
 }
 
-/// Numbers the elements of all buckets by the number of buckets that have them, the rarest first;
-/// returns these numbers of buckets.
+/// Renumbers the elements of all buckets by ascending frequency, which is the number of buckets
+/// that contain them; returns the frequencies.
 fn by_rarity(buckets: &mut [Bucket]) -> Vec<u32> {
     let elements = buckets
         .iter()
@@ -189,22 +193,22 @@ fn by_rarity(buckets: &mut [Bucket]) -> Vec<u32> {
 
 /// The comparison of buckets.
 struct Join {
-    /// In ascending order of length.
+    /// Buckets in ascending order of length.
     buckets: Vec<Bucket>,
-    /// The number of buckets that have each element.
+    /// Number of buckets that contain each element.
     counts: Vec<u32>,
     near: Near,
-    /// For each element, the buckets in whose prefix it is.
+    /// For each element, the buckets that have it in their prefix.
     index: Vec<Postings>,
-    /// The last bucket with which each was compared, and one more.
+    /// One plus the last bucket that each bucket was compared with.
     compared: Vec<usize>,
 }
 
-/// Buckets by their groups.
+/// Buckets with an element in their prefix, by group.
 #[derive(Default)]
 struct Postings {
     postings: Vec<Posting>,
-    /// How many there were when those of one group were last put together.
+    /// Number of postings after the last merge.
     merged: usize,
 }
 
@@ -221,9 +225,9 @@ struct Posting {
 #[derive(Clone, Copy)]
 struct Posted {
     bucket: u32,
-    /// Its length.
+    /// Length of the bucket.
     len: u32,
-    /// How many elements follow this one.
+    /// Number of elements after this one.
     rest: u32,
 }
 
@@ -241,9 +245,9 @@ impl Join {
         }
     }
 
-    /// Elements of the first `prefix` of a bucket that others have as well, each with the number of
-    /// those that follow. Own elements come before all others; what one bucket alone has leads
-    /// to no other.
+    /// Returns the elements in the prefix of length `prefix` of a bucket that occur in other
+    /// buckets, with the number of elements after each. Unique elements of the smallest member come
+    /// first in the prefix. Elements of a single bucket cannot lead to another bucket.
     fn prefix(&self, bucket: usize, prefix: usize) -> Vec<(u32, usize)> {
         let Bucket { common, .. } = &self.buckets[bucket];
         let count = prefix.saturating_sub(self.buckets[bucket].own()).min(common.len());
@@ -251,19 +255,18 @@ impl Join {
         elements.filter(|(element, _)| self.counts[*element as usize] > 1).collect()
     }
 
-    /// Joins a bucket with the groups of smaller ones that it is near to.
+    /// Unites a bucket with the groups of smaller buckets that it is near to.
     fn probe(&mut self, bucket: usize, groups: &mut Groups) {
         let (len, place) = (self.buckets[bucket].len(), self.buckets[bucket].members[0].1);
-        // Of the length that was last met, since most are of few.
+        // Cached for the last length, because there are few different lengths.
         let (mut other_len, mut least) = (0, self.near.least(len));
         for (element, rest) in self.prefix(bucket, self.near.probe_prefix(len)) {
             let mut index = std::mem::take(&mut self.index[element as usize]);
             index.merge(groups);
             for posting in &index.postings {
                 for &other in &posting.entries {
-                    // Members of a bucket that are not in the group of its smallest may still be
-                    // near those of another; or else nothing can come of a
-                    // comparison within a group.
+                    // A comparison within a group is useless, unless a bucket has members that are
+                    // not yet in the group of its smallest member.
                     let is_joined = posting.is_joined && self.buckets[bucket].is_joined();
                     if is_joined && groups.root(place) == groups.root(posting.group) {
                         break;
@@ -272,8 +275,8 @@ impl Join {
                         other_len = other.len;
                         least = self.near.least(len + other_len as usize);
                     }
-                    // What follows an element is all that can be shared besides, if it is the first
-                    // that is.
+                    // If this is the first shared element, only elements after it can also be
+                    // shared.
                     let is_possible = 1 + rest.min(other.rest as usize) >= least;
                     if is_possible && self.compared[other.bucket as usize] != bucket + 1 {
                         self.compared[other.bucket as usize] = bucket + 1;
@@ -287,8 +290,8 @@ impl Join {
 
     fn compare(&mut self, pair: [usize; 2], least: usize, groups: &mut Groups) {
         let [a, b] = pair.map(|bucket| &self.buckets[bucket]);
-        // Every kind of which one has an odd number and the other has not holds an element that
-        // they do not share: most of what is not near is seen by that.
+        // Each hash class with different parities contains an element that is not shared. This
+        // rules out most pairs that are not near.
         let odd: u32 = a.parity.iter().zip(b.parity).map(|(a, b)| (a ^ b).count_ones()).sum();
         if a.own() + b.own() + odd as usize > (a.len() + b.len()).saturating_sub(2 * least) {
             return;
@@ -318,8 +321,8 @@ impl Join {
 }
 
 impl Postings {
-    /// Puts those of groups that have become one together, once there are twice as many as were
-    /// left the last time.
+    /// Merges the postings of groups that were united, once there are twice as many postings as
+    /// after the last merge.
     fn merge(&mut self, groups: &mut Groups) {
         if self.postings.len() < 2 * self.merged.max(4) {
             return;
@@ -347,7 +350,7 @@ impl Postings {
     }
 }
 
-/// The number of elements that two sorted sets share; `None` where it is below `least`.
+/// Returns the number of elements that two sorted sets share; `None` if it is below `least`.
 fn shared(a: &[u32], b: &[u32], least: usize) -> Option<usize> {
     let (mut i, mut j, mut shared) = (0, 0, 0usize);
     while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
@@ -360,7 +363,8 @@ fn shared(a: &[u32], b: &[u32], least: usize) -> Option<usize> {
     (shared >= least).then_some(shared)
 }
 
-/// Sets of places; each place leads to an earlier one of its set, or is its first.
+/// A disjoint-set forest. The parent of an index is an earlier index of its set, or itself for the
+/// first one.
 struct Groups(Vec<usize>);
 
 impl Groups {

@@ -1,44 +1,47 @@
-//! 20 Newsgroups: 19,997 messages of 20 groups, or the 18,846 that are divided by date.
+//! 20 Newsgroups: 19,997 messages of 20 groups, or the 18,846 messages that are split by date.
 //!
 //! # References
 //!
-//! Lang: NewsWeeder: Learning to Filter Netnews (ICML 1995); <http://qwone.com/~jason/20Newsgroups/>.
+//! Lang: NewsWeeder: Learning to Filter Netnews (ICML 1995);
+//! <http://qwone.com/~jason/20Newsgroups/>.
 
 use super::message_folder::{self, Message};
 use super::{Division, LabelledTexts, Parts, Protocol, archive};
 use crate::{Error, Result};
 use std::path::Path;
 
-/// Folders that hold all messages.
+/// Folders that contain all messages.
 const WHOLE: [&str; 3] = ["20_newsgroups", "20_newsgroup", "20news-18828"];
-/// Folders that hold the messages for training and for testing.
+/// Folders of the training and of the test messages.
 const BY_DATE: [&str; 2] = ["20news-bydate-train", "20news-bydate-test"];
 
-/// The data set.
+/// The 20 Newsgroups data set.
 #[derive(Clone, Debug)]
 pub struct Newsgroups {
-    /// The messages without their headers; classes are the groups in sorted order.
+    /// The messages without their headers. The classes are the groups in sorted order.
     pub texts: LabelledTexts,
-    /// Group and number of each message, `sci.space/60123`.
+    /// Group and number of each message, such as `sci.space/60123`.
     pub names: Vec<String>,
-    /// What they are for: all in one part, or those before a date to train on, the later ones to
-    /// test on.
+    /// The predefined split: none, or messages before a date for training and later ones for
+    /// testing.
     pub division: Division,
 }
 
-/// Reads the messages from a folder or a `.tar.gz`: `<group>/<number>` in `20_newsgroups`,
-/// `20_newsgroup` or `20news-18828`, in both of `20news-bydate-train` and `20news-bydate-test`, or
-/// in the folder itself. Bytes are latin-1; the order is that of the sorted paths, training
-/// before testing. What [`is_ignored`](mbls_io::listing::is_ignored) knows, and files beside the
-/// groups, are ignored. Excerpts are accepted.
+/// Reads the messages from a folder or a `.tar.gz`.
+///
+/// Messages are `<group>/<number>` in `20_newsgroups`, `20_newsgroup` or `20news-18828`, in both of
+/// `20news-bydate-train` and `20news-bydate-test`, or in the folder itself. Bytes are decoded as
+/// latin-1. The order is that of the sorted paths, training before testing. Entries that match
+/// [`is_ignored`](mbls_io::listing::is_ignored), and files next to the groups, are ignored. Subsets
+/// of the data set are accepted.
 ///
 /// # Errors
 ///
-/// Where there is no message or one group alone, a name is not a number, one of the two parts is
-/// missing, a group of the test part has none for
-/// training; [`Error::TooLarge`](mbls_io::Error::TooLarge) for a message above 4 MiB and an archive
-/// that unpacks to more than 512 MiB; for an archive that is damaged, has a file twice, or anything
-/// but files and folders below it; [`Error::Io`](mbls_io::Error::Io).
+/// An error if there are no messages or only one group, if a name is not a number, if one of the
+/// two parts is missing, if a group occurs only in the test part, or if an archive is damaged,
+/// contains a file twice, or contains anything but files and folders below it;
+/// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a message above 4 MiB and for an archive that
+/// unpacks to more than 512 MiB; [`Error::Io`](mbls_io::Error::Io).
 pub fn load(path: impl AsRef<Path>) -> Result<Newsgroups> {
     let path = path.as_ref();
     let mut messages = Vec::new();
@@ -65,7 +68,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Newsgroups> {
 }
 
 fn assemble(path: &Path, mut messages: Vec<Message>) -> Result<Newsgroups> {
-    // Training before testing, which is the other way round by name.
+    // Training comes before testing, unlike in the order of the names.
     let is_test = |message: &Message| message.root == BY_DATE[1];
     messages.sort_by(|a, b| (is_test(a), a).cmp(&(is_test(b), b)));
     let place = |message: &Message| format!("{}/{}/{}", message.root, message.group, message.name);
@@ -92,7 +95,7 @@ fn assemble(path: &Path, mut messages: Vec<Message>) -> Result<Newsgroups> {
     let train = messages.iter().filter(|message| !is_test(message)).count();
     let mut groups: Vec<String> =
         messages[..train].iter().map(|message| message.group.clone()).collect();
-    // They are sorted.
+    // The groups are sorted.
     groups.dedup();
     if groups.len() < 2 {
         return Err(Error::format(
@@ -129,11 +132,11 @@ fn assemble(path: &Path, mut messages: Vec<Message>) -> Result<Newsgroups> {
 }
 
 impl Newsgroups {
-    /// The parts of a protocol.
+    /// Returns the parts of a protocol.
     ///
     /// # Errors
     ///
-    /// What [`Protocol::parts`] reports.
+    /// The errors of [`Protocol::parts`].
     pub fn parts(&self, protocol: &Protocol) -> Result<Parts> {
         protocol.parts(&self.texts, &self.division)
     }

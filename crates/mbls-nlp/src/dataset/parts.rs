@@ -1,13 +1,13 @@
-//! The parts of a data set.
+//! Training, validation and test parts.
 
-/// The texts of a data set by what they are for, each part in ascending order.
+/// Indices of the training, validation and test texts of a data set, each in ascending order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
-    /// Those to train on.
+    /// Texts for training.
     pub train: Vec<usize>,
-    /// Those to choose the epoch and the temperature on.
+    /// Texts for selecting the epoch and the temperature.
     pub validation: Vec<usize>,
-    /// Those to test on.
+    /// Texts for testing.
     pub test: Vec<usize>,
 }
 

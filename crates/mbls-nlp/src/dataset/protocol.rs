@@ -1,4 +1,4 @@
-//! What is trained, chosen and tested on.
+//! Protocols for splitting data sets.
 
 use super::{Division, DuplicateConfig, LabelledTexts, Parts, duplicate_groups};
 use crate::{Error, Result};
@@ -7,46 +7,48 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 
-/// Validation texts of the published split.
+/// Number of validation texts of the published split.
 const PUBLISHED_VALIDATION: usize = 900;
 
-/// How texts are divided, and which of them the vocabulary is counted over.
+/// How texts are split, and which texts the vocabulary is counted over.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Protocol {
-    /// [`published_split`]; the vocabulary is counted over all texts, those for testing too, and
-    /// copies of a text are in several parts.
+    /// [`published_split`]. The vocabulary is counted over all texts, including test texts, and
+    /// duplicates of a text may be in several parts.
     Published {
-        /// The run's seed, 1 by default.
+        /// Seed of the run, 1 by default.
         seed: u32,
     },
-    /// Copies and near copies of a text are in one part, every part that is split off has the same
-    /// share of every class ([`Division::split`]), and the vocabulary is that of the training
+    /// Duplicates and near duplicates of a text are in one part, every part that is split off is
+    /// stratified by class ([`Division::split`]), and the vocabulary is counted over the training
     /// part.
     Correct {
-        /// Number of texts to choose the epoch on.
+        /// Number of validation texts.
         validation: usize,
-        /// Number of texts to test on.
+        /// Number of test texts.
         test: usize,
-        /// What a near copy is.
+        /// Definition of near duplicates.
         duplicates: DuplicateConfig,
-        /// Which ones.
+        /// Seed of the split.
         seed: Seed,
     },
 }
 
 impl Protocol {
-    /// The parts of texts that their makers divided so.
+    /// Splits texts with this predefined division.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for [`Protocol::Published`] of a set that is in
-    /// parts; [`Error::Split`] where a part would be empty or is too small for the
-    /// classes; what [`duplicate_groups`] and [`Division::split`] report.
+    /// [`Error::Value`](mbls_io::Error::Value) for [`Protocol::Published`] of a data set with a
+    /// predefined split; [`Error::Split`] if a part would be empty or too small for the classes;
+    /// the errors of [`duplicate_groups`] and [`Division::split`].
     pub fn parts(&self, texts: &LabelledTexts, division: &Division) -> Result<Parts> {
         match self {
-            Self::Published { .. } if !division.is_whole() => {
-                Err(Error::value("protocol", "correct, for a set that is in parts", "published"))
-            }
+            Self::Published { .. } if !division.is_whole() => Err(Error::value(
+                "protocol",
+                "correct, for a data set with a predefined split",
+                "published",
+            )),
             Self::Published { seed } => published_split(texts.len(), *seed),
             Self::Correct { validation, test, duplicates, seed } => {
                 let groups = duplicate_groups(texts.texts(), duplicates)?;
@@ -57,11 +59,11 @@ impl Protocol {
         }
     }
 
-    /// The texts whose words make the vocabulary.
+    /// Returns the texts that the vocabulary is counted over.
     ///
     /// # Errors
     ///
-    /// [`Error::Index`] for parts of other texts.
+    /// [`Error::Index`] if `parts` has an index beyond the end of `texts`.
     pub fn vocabulary_texts<'a>(
         &self,
         texts: &'a LabelledTexts,
@@ -74,13 +76,13 @@ impl Protocol {
     }
 }
 
-/// The split of the published code: all `n` indices shuffled by numpy's legacy generator, the last
-/// fifth for testing, the 900 before them for validation, the rest for training. For the 19,997 of
-/// 20 Newsgroups that is 15,098, 900 and 3,999.
+/// Returns the split of the published code: `n` indices are shuffled by numpy's legacy generator,
+/// the last fifth is for testing, the 900 before it for validation, and the rest for training. For
+/// the 19,997 messages of 20 Newsgroups the parts have 15,098 (training), 900 and 3,999 texts.
 ///
 /// # Errors
 ///
-/// [`Error::Split`] where a part would be empty.
+/// [`Error::Split`] if a part would be empty.
 ///
 /// # References
 ///
@@ -105,19 +107,19 @@ pub fn published_split(n: usize, seed: u32) -> Result<Parts> {
     Ok(Parts { train: train_part, validation: validation_part, test: test_part }.sorted())
 }
 
-/// A random split with the same share of every class in each part that keeps items of one group, by
-/// its number, in one part.
+/// Returns a random split that is stratified by class and keeps the items of a group in one part.
+/// Items with equal numbers in `groups` form a group.
 ///
-/// Places of each class are those of [`stratified_split`]. Groups of several are dealt first, the
-/// larger ones before the others, each to a part that has a place for every member, with a
-/// probability in proportion to the places it still has for them, or to training where none has;
-/// then single items fill what is left. Parts are of exactly the sizes asked for as long as there
-/// are single items enough; `test` may be 0.
+/// The number of places per class in each part is that of [`stratified_split`]. Groups of several
+/// items are assigned first, in descending order of size. Each goes to a random part that has a
+/// place for every member, with a probability proportional to the remaining places for its classes,
+/// or to training if no part has. Single items then fill the remaining places. The parts have
+/// exactly the requested sizes as long as there are enough single items. `test` may be 0.
 ///
 /// # Errors
 ///
-/// [`Error::Split`] where the sizes leave nothing for training, or groups nothing for a part; what
-/// [`stratified_split`] reports.
+/// [`Error::Split`] if the sizes leave nothing for training, or groups nothing for a part; the
+/// errors of [`stratified_split`].
 pub fn grouped_split(
     labels: &[u32],
     groups: &[usize],
@@ -175,21 +177,22 @@ pub fn grouped_split(
     single.shuffle(&mut seed.derive("single").rng());
     for index in single.into_iter().flatten() {
         let class = labels[index] as usize;
-        // Those for testing and validation are few: they come first.
+        // Test and validation parts are small, so they are filled first.
         let part = (0..3).rev().find(|&part| places[part][class] > 0).unwrap_or(0);
         places[part][class] = places[part][class].saturating_sub(1);
         parts[part].push(index);
     }
     if parts.iter().zip(sizes).any(|(part, size)| part.is_empty() && size > 0) {
         return Err(Error::Split(format!(
-            "copies of texts, kept together, leave nothing for one of {sizes:?} texts"
+            "groups of duplicates leave nothing for one of {sizes:?} texts"
         )));
     }
     let [train, validation, test] = parts;
     Ok(Parts { train, validation, test }.sorted())
 }
 
-/// The places that a part has for the classes of a group's members; 0 where one of them finds none.
+/// Returns the number of places of a part for the classes of the members of a group; 0 if there is
+/// no place for one of them.
 fn weight(group: &[usize], labels: &[u32], places: &[usize]) -> usize {
     let mut left = places.to_vec();
     let mut sum = 0;

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 
-/// Texts with their classes, in memory.
+/// Labelled texts in memory.
 ///
 /// ```
 /// use mbls_nlp::dataset::LabelledTexts;
@@ -21,12 +21,12 @@ pub struct LabelledTexts {
 }
 
 impl LabelledTexts {
-    /// Texts with as many labels; `name` is what errors call the set.
+    /// Creates a data set of texts with their labels. `name` identifies it in error messages.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where there is no text, another number of labels,
-    /// fewer than two classes, or a label that is not a class.
+    /// [`Error::Value`](mbls_io::Error::Value) if there are no texts, the numbers of texts and
+    /// labels differ, there are fewer than two classes, or a label is not a class.
     pub fn new(
         name: impl Into<String>,
         texts: Vec<String>,
@@ -59,7 +59,7 @@ impl LabelledTexts {
         Ok(Self { name, texts, labels, class_names })
     }
 
-    /// What the set is called.
+    /// Returns the name of the data set.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -69,32 +69,32 @@ impl LabelledTexts {
         &self.texts
     }
 
-    /// The class of each text.
+    /// Returns the class of each text.
     pub fn labels(&self) -> &[u32] {
         &self.labels
     }
 
-    /// The names of the classes.
+    /// Returns the names of the classes.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
 
-    /// Returns the number of classes; every label is below it.
+    /// Returns the number of classes. Every label is below it.
     pub fn classes(&self) -> usize {
         self.class_names.len()
     }
 
-    /// Number of texts.
-    #[expect(clippy::len_without_is_empty, reason = "there is at least one")]
+    /// Returns the number of texts.
+    #[expect(clippy::len_without_is_empty, reason = "there is at least one text")]
     pub fn len(&self) -> usize {
         self.texts.len()
     }
 
-    /// The texts at `indices`.
+    /// Returns the texts at `indices`.
     ///
     /// # Errors
     ///
-    /// [`Error::Index`] where one is past the end.
+    /// [`Error::Index`] for an index past the end.
     pub fn select(&self, indices: &[usize]) -> Result<Vec<&str>> {
         let one = |&index: &usize| {
             let text = self.texts.get(index).ok_or(Error::Index { index, len: self.len() })?;

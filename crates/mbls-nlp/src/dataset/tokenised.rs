@@ -1,20 +1,20 @@
-//! Texts as sequences of numbers.
+//! Tokenised texts.
 
 use super::LabelledTexts;
 use crate::text::Tokenizer;
 use crate::{Error, Result};
 use mbls_data::{Dataset, Seed};
 
-/// The sequence of one text, as long as it is, with its class.
+/// The unpadded sequence of ids of a text, with its class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenisedText {
-    /// The numbers, none where the text has no known token.
+    /// The ids; empty if the text has no known token.
     pub ids: Vec<u32>,
     /// The class.
     pub label: u32,
 }
 
-/// The sequences of texts, with their classes, in memory: 4 bytes for each token.
+/// A data set of tokenised texts with their classes. It needs 4 bytes of memory per token.
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
@@ -31,19 +31,19 @@ pub struct TokenisedText {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenisedTexts {
-    /// All sequences, one after the other.
+    /// The concatenated sequences.
     ids: Vec<u32>,
-    /// Where each begins, and the end of the last.
+    /// Start of each sequence, and the end of the last one.
     bounds: Vec<usize>,
     labels: Vec<u32>,
 }
 
 impl TokenisedTexts {
-    /// The sequences of `texts`, made with all cores.
+    /// Tokenises `texts` on all cores.
     ///
     /// # Errors
     ///
-    /// What the tokenizer reports, with the index of the text.
+    /// The error of the tokenizer, with the index of the text.
     pub fn new(texts: &LabelledTexts, tokenizer: &impl Tokenizer) -> Result<Self> {
         let sequences = tokenizer.encode_all(texts.texts())?;
         let mut bounds = vec![0; 1 + sequences.len()];
@@ -53,16 +53,16 @@ impl TokenisedTexts {
         Ok(Self { ids: sequences.concat(), bounds, labels: texts.labels().to_vec() })
     }
 
-    /// The class of each text.
+    /// Returns the class of each text.
     pub fn labels(&self) -> &[u32] {
         &self.labels
     }
 
-    /// The sequence of text `index`.
+    /// Returns the sequence of text `index`.
     ///
     /// # Errors
     ///
-    /// [`Error::Index`].
+    /// [`Error::Index`] for an index past the end.
     pub fn ids(&self, index: usize) -> Result<&[u32]> {
         if index >= self.labels.len() {
             return Err(Error::Index { index, len: self.labels.len() });
@@ -70,7 +70,7 @@ impl TokenisedTexts {
         Ok(&self.ids[self.bounds[index]..self.bounds[index + 1]])
     }
 
-    /// Number of texts without any known token, of which a network sees padding alone.
+    /// Returns the number of texts without known tokens. Their network input is only padding.
     pub fn without_tokens(&self) -> usize {
         self.bounds.windows(2).filter(|bounds| bounds[0] == bounds[1]).count()
     }

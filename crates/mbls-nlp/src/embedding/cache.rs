@@ -1,4 +1,4 @@
-//! Tables that were read before.
+//! Cache of embedding tables.
 
 use super::glove::GloveFile;
 use super::table::{EmbeddingTable, Missing};
@@ -14,36 +14,36 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-/// The name of the values in the file.
+/// Name of the tensor of values in the file.
 const VALUES: &str = "embedding";
-/// The one entry of its header: the order of several is random.
+/// Name of the only metadata entry. There is only one, because the order of several is random.
 const IDENTITY: &str = "identity";
-/// The largest cache that is read.
+/// Size of the largest cache that is read.
 const MAX_BYTES: u64 = 16 << 30;
 
-/// What became of a cache.
+/// How a cache was used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheUse {
-    /// It held the table.
+    /// The table was read from the cache.
     Used,
-    /// There was none; it was written.
+    /// There was no cache; it was written.
     Written,
-    /// It was damaged or held another table; it was replaced.
+    /// The cache was damaged or held another table, and was replaced.
     Replaced {
-        /// What was wrong with it.
+        /// Why the cache could not be used.
         reason: String,
     },
 }
 
-/// What a cache says of its table, beside what decides it.
+/// Saved facts about a table that are not part of its identity.
 #[derive(Serialize, Deserialize)]
 struct Found {
-    /// Number of words that the file has.
+    /// Number of words with a vector in the file.
     words: usize,
     reading: Reading,
 }
 
-/// What decides a table.
+/// Returns the identity of a table: everything that its values depend on.
 pub(super) fn identity(
     file: &GloveFile,
     vocabulary: &Vocabulary,
@@ -57,7 +57,7 @@ pub(super) fn identity(
     let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let words = vocabulary.words().fold(Seed(0), |seed, (word, _)| seed.at(0).derive(word)).0;
     let name = file.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    // Numbers of 64 bits and more as text: readers of JSON may round them.
+    // Numbers of 64 bits and more are text, because JSON parsers may round them.
     let identity = json!({
         "format": 2,
         "file": {"name": name, "bytes": bytes, "changed": changed.to_string(), "dimension": file.dimension},
@@ -68,7 +68,7 @@ pub(super) fn identity(
     Ok(identity.to_string())
 }
 
-/// The table of a cache, or what is to be said of it.
+/// Reads the table from a cache, or returns why it cannot be used.
 pub(super) fn load(path: &Path, identity: &str, rows: usize) -> Result<EmbeddingTable, CacheUse> {
     if !path.exists() {
         return Err(CacheUse::Written);
@@ -84,9 +84,9 @@ fn read(path: &Path, identity: &str, rows: usize) -> Result<EmbeddingTable, Stri
         .as_ref()
         .and_then(|entries| entries.get(IDENTITY))
         .ok_or("it has no identity")?;
-    let (saved, found) = saved.split_once('\n').ok_or("it is of an older format")?;
+    let (saved, found) = saved.split_once('\n').ok_or("it has an older format")?;
     if saved != identity {
-        return Err(format!("it is of {saved}"));
+        return Err(format!("it is a cache of {saved}"));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| error.to_string())?;
     let tensor = tensors.tensor(VALUES).map_err(|error| error.to_string())?;
@@ -108,7 +108,7 @@ fn read(path: &Path, identity: &str, rows: usize) -> Result<EmbeddingTable, Stri
     Ok(EmbeddingTable { rows, dimension, values, found: found.words, reading: found.reading })
 }
 
-/// Writes a table whole or not at all.
+/// Writes a table atomically.
 pub(super) fn save(path: &Path, identity: &str, table: &EmbeddingTable) -> Result<()> {
     let bytes: Vec<u8> = table.values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let other = |error: Box<dyn std::error::Error + Send + Sync>| Error::Other(error);

@@ -8,51 +8,51 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
-/// The longest line that is read; of 300 values it has some 3,000 bytes.
+/// Length of the longest line that is read. A line of 300 values has some 3,000 bytes.
 const MAX_LINE: u64 = 1 << 20;
-/// The most values of a word that are read.
+/// Upper bound of the dimension, exclusive.
 const MAX_DIMENSION: usize = 1 << 16;
 
-/// A file of word vectors: a word and its values in each line, between blanks.
+/// A file of word vectors: each line is a word and its values, separated by blanks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GloveFile {
-    /// The file, packed by gzip or not.
+    /// Path of the file, which may be compressed by gzip.
     pub path: PathBuf,
-    /// Values of each word, by default those of the first line.
+    /// Number of values per word; by default that of the first line.
     pub dimension: Option<usize>,
-    /// What happens to a word that is not UTF-8, and to what follows the end of a gzip file.
+    /// How to handle a word that is not UTF-8, and bytes after the end of a gzip file.
     pub on_error: OnError,
 }
 
 impl GloveFile {
-    /// A file with as many values as its first line has, all of which can be decoded.
+    /// Describes a file whose dimension is that of its first line. Undecodable words are errors.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), dimension: None, on_error: OnError::Fail }
     }
 }
 
-/// What [`read_vectors`] found.
+/// Result of [`read_vectors`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VectorsRead {
-    /// Values of each word.
+    /// Number of values per word.
     pub dimension: usize,
-    /// How many words were taken from how many lines, and what was left out.
+    /// Numbers of lines and words, and of skipped words.
     pub reading: Reading,
 }
 
-/// Reads a file once, as a stream of any size, and calls `found` with the place and the values of
-/// each word that `place` gives one; of a word that is there twice, with the first.
+/// Reads a file of any size as a stream. For each word that `place` maps to a position, it calls
+/// `found` with the position and the values. Only the first occurrence of a position counts.
 ///
-/// Values are counted from the right, so that words may contain blanks, as some of glove.840B do. A
-/// first line of two whole numbers, as in files converted for word2vec, and a byte-order mark are
-/// passed over. Values of words that are not asked for are counted and not looked at.
+/// Values are counted from the right, so words may contain blanks, as some in glove.840B do. A
+/// byte-order mark and a first line of two whole numbers, as in files converted for word2vec, are
+/// skipped. The values of other words are counted but not parsed.
 ///
 /// # Errors
 ///
 /// [`Error::Format`](mbls_io::Error::Format) with line and word for another number of values, a
-/// value that is not a finite number, a line above 1 MiB, with [`OnError::Fail`] a word that is not
-/// UTF-8, a file without words; [`Error::Gzip`](mbls_io::Error::Gzip);
-/// [`Error::Io`](mbls_io::Error::Io); what `found` reports.
+/// value that is not a finite number, a line above 1 MiB, a word that is not UTF-8 (with
+/// [`OnError::Fail`]), and a file without words; [`Error::Gzip`](mbls_io::Error::Gzip);
+/// [`Error::Io`](mbls_io::Error::Io); the errors of `found`.
 pub fn read_vectors(
     file: &GloveFile,
     mut place: impl FnMut(&str) -> Option<usize>,
@@ -125,7 +125,7 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The number of values at the end, at least one field being the word.
+    /// Returns the number of values at the end of the line; at least one field is the word.
     fn dimension(&self) -> Result<usize> {
         let fields: Vec<&[u8]> = self.content.split(|&byte| byte == b' ').collect();
         match fields[1..].iter().rev().take_while(|field| number(field).is_some()).count() {
@@ -134,7 +134,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The word and its values, which are `dimension` fields.
+    /// Returns the word and its values, which are the last `dimension` fields.
     fn split(&self, dimension: usize) -> Result<(&'a [u8], &'a [u8])> {
         let blanks = self.content.iter().enumerate().rev().filter(|(_, byte)| **byte == b' ');
         let Some((blank, _)) = blanks.take(dimension).nth(dimension - 1) else {
@@ -143,7 +143,8 @@ impl<'a> Line<'a> {
             return Err(self.wrong_count(word, dimension, fields.count()));
         };
         let (word, numbers) = (&self.content[..blank], &self.content[blank + 1..]);
-        // A number before the values is one value too many, unless it is the whole word.
+        // A number before the values means that there is one value too many, unless it is the whole
+        // word.
         if let Some(last) = word.iter().rposition(|&byte| byte == b' ')
             && number(&word[last + 1..]).is_some()
         {
@@ -195,7 +196,7 @@ fn number(field: &[u8]) -> Option<f32> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
-/// The bytes of a file, unpacked.
+/// The decompressed bytes of a file.
 enum Source {
     Plain(File),
     Packed(Box<GzReader>),
@@ -215,7 +216,7 @@ struct Lines {
     path: PathBuf,
     reader: BufReader<Source>,
     line: Vec<u8>,
-    /// Of the line given last, from 1.
+    /// Number of the line that was returned last, from 1.
     number: u64,
 }
 
@@ -233,7 +234,7 @@ impl Lines {
         Ok(Self { path: path.to_owned(), reader, line: Vec::new(), number: 0 })
     }
 
-    /// The number and the content of the next line, without its end and the blanks before it.
+    /// Returns the number and the content of the next line, without trailing blanks and line end.
     fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
         self.line.clear();
         let read = self.reader.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut self.line);
@@ -262,7 +263,7 @@ impl Lines {
         )))
     }
 
-    /// The number of bytes that were ignored behind the end of a gzip file.
+    /// Returns the number of bytes that were ignored after the end of a gzip file.
     fn ignored(&self) -> u64 {
         match self.reader.get_ref() {
             Source::Plain(_) => 0,

@@ -1,4 +1,4 @@
-//! Word vectors: GloVe's text files, tables of the words of a vocabulary, and their cache.
+//! Word vectors: GloVe text files, embedding tables of vocabularies, and their cache.
 
 mod cache;
 mod glove;

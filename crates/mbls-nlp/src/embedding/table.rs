@@ -1,4 +1,4 @@
-//! The vectors of a vocabulary.
+//! Embedding tables.
 
 use super::cache::{self, CacheUse};
 use super::glove::{GloveFile, VectorsRead, read_vectors};
@@ -11,24 +11,24 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What a word gets that a file of vectors lacks.
+/// Vectors of words that are not in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Missing {
-    /// Zeros, as published.
+    /// Zeros, as in the published experiments.
     #[default]
     Zero,
-    /// Evenly distributed random values with mean 0, by the seed and the word: the same in every
-    /// vocabulary.
+    /// Uniform random values with mean 0, derived from the seed and the word. They are the same in
+    /// every vocabulary.
     Random {
-        /// What the values are derived from.
+        /// The seed of the values.
         seed: u64,
-        /// Their standard deviation; that of glove.6B.100d is .4.
+        /// Standard deviation of the values; that of glove.6B.100d is 0.4.
         deviation: f32,
     },
 }
 
-/// One row of values for each id of a vocabulary; row 0, which is padding, is zeros.
+/// A table with one vector per id of a vocabulary. Row 0, the padding, is zeros.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EmbeddingTable {
     pub(super) rows: usize,
@@ -39,13 +39,13 @@ pub struct EmbeddingTable {
 }
 
 impl EmbeddingTable {
-    /// Reads the vectors of the words of `vocabulary`; memory is what the table takes, whatever the
-    /// file's size.
+    /// Reads the vectors of the words of `vocabulary`. The memory is proportional to the table,
+    /// whatever the size of the file.
     ///
     /// # Errors
     ///
-    /// What [`read_vectors`] reports; [`Error::Value`](mbls_io::Error::Value) where `missing` has a
-    /// deviation that is negative or not finite.
+    /// The errors of [`read_vectors`]; [`Error::Value`](mbls_io::Error::Value) if the deviation in
+    /// `missing` is negative or not finite.
     pub fn read(file: &GloveFile, vocabulary: &Vocabulary, missing: Missing) -> Result<Self> {
         if let Missing::Random { deviation, .. } = missing
             && !(deviation.is_finite() && deviation >= 0.0)
@@ -73,15 +73,16 @@ impl EmbeddingTable {
         Ok(Self { rows, dimension, values, found: found.iter().flatten().count(), reading })
     }
 
-    /// As [`read`](Self::read), from `cache` where it holds what that would give; or else `cache`,
-    /// a safetensors file, is written again.
+    /// Returns the table of [`read`](Self::read) from the safetensors file `cache` if that holds
+    /// it; otherwise reads the vectors and writes `cache`.
     ///
-    /// The cache belongs to the file of vectors (name, size and time of change), its dimension, the
-    /// words in their order and `missing`; one of anything else, or a damaged one, is replaced.
+    /// A cache is valid for the file of vectors (name, size and modification time) and its
+    /// settings, the words in their order, and `missing`. A damaged cache, or one of another table,
+    /// is replaced.
     ///
     /// # Errors
     ///
-    /// What [`read`](Self::read) reports; where the cache cannot be written.
+    /// The errors of [`read`](Self::read), and an error if the cache cannot be written.
     pub fn cached(
         file: &GloveFile,
         vocabulary: &Vocabulary,
@@ -98,36 +99,36 @@ impl EmbeddingTable {
         Ok((table, usage))
     }
 
-    /// Number of rows: the words and the padding.
+    /// Returns the number of rows: one per word, and the padding.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Values of each row.
+    /// Returns the number of values per row.
     pub fn dimension(&self) -> usize {
         self.dimension
     }
 
-    /// The values, row by row.
+    /// Returns the values in row-major order.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
 
-    /// Number of words that the file has.
+    /// Returns the number of words that the file contains.
     pub fn found(&self) -> usize {
         self.found
     }
 
-    /// How many words were taken from how many lines of the file, and what was left out.
+    /// Returns the numbers of lines and words of the file, and of skipped words.
     pub fn reading(&self) -> &Reading {
         &self.reading
     }
 
-    /// The table as an `f32` tensor of shape `[rows, dimension]`.
+    /// Returns the table as an `f32` tensor of shape `[rows, dimension]`.
     ///
     /// # Errors
     ///
-    /// What candle reports.
+    /// Any error of candle.
     pub fn tensor(&self, device: &Device) -> candle_core::Result<Tensor> {
         Tensor::from_slice(&self.values, (self.rows, self.dimension), device)
     }
@@ -139,7 +140,7 @@ impl Missing {
             Self::Zero => values.resize(values.len() + dimension, 0.0),
             Self::Random { seed, deviation } => {
                 let mut rng = Seed(seed).derive("missing word").derive(word).rng();
-                // The deviation of what is evenly distributed over -1..1 is the root of a third.
+                // The standard deviation of the uniform distribution over -1..1 is sqrt(1/3).
                 let largest = deviation * 3f32.sqrt();
                 values.extend((0..dimension).map(|_| (2.0 * rng.random::<f32>() - 1.0) * largest));
             }

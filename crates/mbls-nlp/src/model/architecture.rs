@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A network by its name, such as `global-pooling-cnn`: what a recipe names and a program builds.
+/// A network architecture, identified by its name in recipes, such as `global-pooling-cnn`.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -30,7 +30,7 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
-    /// The published code's [`GlobalPoolingCnn`].
+    /// The [`GlobalPoolingCnn`] of the published code.
     GlobalPoolingCnn,
     /// Kim's [`TextCnn`].
     TextCnn,
@@ -38,7 +38,7 @@ pub enum Architecture {
     BiGru,
 }
 
-/// The shape of a network that [`Architecture`] names; as JSON its name is the field `kind`.
+/// The configuration of a network. In JSON, the field `kind` is the name of its architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Network {
@@ -50,20 +50,20 @@ pub enum Network {
     BiGru(BiGruConfig),
 }
 
-/// What a network may have besides its shape.
+/// Options of a network in addition to its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Dropout before the last layer; [`Network::dropout`] says how much the original has.
+    /// Dropout before the last layer; [`Network::dropout`] returns the probability in the original.
     pub dropout: Option<Dropout>,
 }
 
 impl Architecture {
-    /// All of them.
+    /// Returns all architectures.
     pub fn all() -> impl Iterator<Item = Self> {
         [Self::GlobalPoolingCnn, Self::TextCnn, Self::BiGru].into_iter()
     }
 
-    /// Returns the name that recipes have, such as `text-cnn`.
+    /// Returns the name in recipes, such as `text-cnn`.
     pub fn name(self) -> &'static str {
         match self {
             Self::GlobalPoolingCnn => "global-pooling-cnn",
@@ -72,7 +72,7 @@ impl Architecture {
         }
     }
 
-    /// Its shape for word vectors of `dim` numbers.
+    /// Returns the default configuration for word vectors of dimension `dim`.
     pub fn network(self, classes: usize, dim: usize) -> Network {
         match self {
             Self::GlobalPoolingCnn => {
@@ -83,11 +83,12 @@ impl Architecture {
         }
     }
 
-    /// The network for word vectors of `dim` numbers, its variables from `vb`.
+    /// Builds the network with its default configuration for word vectors of dimension `dim`, with
+    /// variables from `vb`.
     ///
     /// # Errors
     ///
-    /// As [`Network::build`].
+    /// The errors of [`Network::build`].
     pub fn build(
         self,
         classes: usize,
@@ -100,12 +101,12 @@ impl Architecture {
 }
 
 impl Network {
-    /// The network of this shape, its variables from `vb`.
+    /// Builds the network, with variables from `vb`.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
-    /// builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] if a size is 0 or too large; the error of candle if `vb` has no
+    /// such tensors.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn SequenceNetwork>> {
         let Options { dropout } = options;
         Ok(match self {
@@ -117,11 +118,12 @@ impl Network {
         })
     }
 
-    /// Whether every size is one that a network can have.
+    /// Checks all sizes.
     ///
     /// # Errors
     ///
-    /// The size, its value and its range.
+    /// [`mbls_nn::Error::Network`] with the name, the value and the range of a size that is out of
+    /// range.
     pub fn validate(&self) -> Result<()> {
         match self {
             Self::GlobalPoolingCnn(config) => config.validate(),
@@ -130,7 +132,7 @@ impl Network {
         }
     }
 
-    /// Numbers of a word vector.
+    /// Returns the dimension of a word vector.
     pub fn dim(&self) -> usize {
         match self {
             Self::GlobalPoolingCnn(config) => config.dim,
@@ -139,7 +141,7 @@ impl Network {
         }
     }
 
-    /// Returns the number of logits for a text.
+    /// Returns the number of logits per text.
     pub fn classes(&self) -> usize {
         match self {
             Self::GlobalPoolingCnn(config) => config.classes,
@@ -148,7 +150,8 @@ impl Network {
         }
     }
 
-    /// The least number of entries of a sequence; of sizes that are [valid](Self::validate).
+    /// Returns the minimum length of a sequence. The configuration must be
+    /// [valid](Self::validate).
     pub fn shortest(&self) -> usize {
         match self {
             Self::GlobalPoolingCnn(config) => config.shortest(),
@@ -157,18 +160,18 @@ impl Network {
         }
     }
 
-    /// The most numbers that a layer makes of an entry of a sequence; of sizes that are
-    /// [valid](Self::validate).
+    /// Returns the largest number of activations per sequence entry in any layer. The configuration
+    /// must be [valid](Self::validate).
     pub(crate) fn widest(&self) -> usize {
         match self {
             Self::GlobalPoolingCnn(config) => config.dim.max(config.channels),
             Self::TextCnn(config) => config.dim.max(config.channels),
-            // Three gates of each state.
+            // There are three gates per state.
             Self::BiGru(config) => config.dim.max(3 * config.hidden),
         }
     }
 
-    /// The usual dropout; `None` where the original has none.
+    /// Returns the usual dropout probability; `None` if the original has no dropout.
     pub fn dropout(&self) -> Option<f64> {
         match self {
             Self::GlobalPoolingCnn(_) => None,
@@ -176,7 +179,7 @@ impl Network {
         }
     }
 
-    /// The name of its classifier, whose tensors are `{head}.weight` and `{head}.bias`.
+    /// Returns the name of the classifier, whose tensors are `{head}.weight` and `{head}.bias`.
     pub fn head(&self) -> &'static str {
         match self {
             Self::GlobalPoolingCnn(_) => "fc2",

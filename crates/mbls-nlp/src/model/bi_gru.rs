@@ -1,4 +1,4 @@
-//! A recurrent network that reads a text from both ends.
+//! A bidirectional recurrent network.
 
 use super::{SequenceNetwork, check_size, check_vectors};
 use candle_core::{Result, Tensor};
@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 
 const NAME: &str = "bidirectional GRU";
 
-/// Shape of a [`BiGru`].
+/// Configuration of a [`BiGru`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BiGruConfig {
-    /// Numbers of a word vector.
+    /// Dimension of a word vector.
     pub dim: usize,
-    /// Numbers of the state of each direction.
+    /// Dimension of the state of each direction.
     pub hidden: usize,
-    /// Number of logits for a text, 1 to 65536.
+    /// Number of logits per text, 1 to 65536.
     pub classes: usize,
 }
 
 impl BiGruConfig {
-    /// States of 128 numbers.
+    /// Returns the default configuration, with states of dimension 128.
     pub fn new(dim: usize, classes: usize) -> Self {
         Self { dim, hidden: 128, classes }
     }
@@ -32,12 +32,13 @@ impl BiGruConfig {
     }
 }
 
-/// One layer of gated recurrent units in both directions, its two states after the whole text;
-/// dropout; one linear layer.
+/// A bidirectional GRU layer, followed by dropout and a linear layer on the final states of both
+/// directions.
 ///
-/// With [`forward_padded`](SequenceNetwork::forward_padded) padding is not read at all: the states
-/// begin behind it and end there, so that a text has the same logits however long it is padded. A
-/// text of nothing but padding has the states' zeros, and the logits are the linear layer's bias.
+/// [`forward_padded`](SequenceNetwork::forward_padded) skips padding: the forward direction starts
+/// after it and the backward direction ends before it, so the logits do not depend on the length of
+/// the padding. For a text that consists only of padding, the states are zeros and the logits are
+/// the bias of the linear layer.
 ///
 /// # Shapes
 ///
@@ -63,12 +64,12 @@ pub struct BiGru {
 }
 
 impl BiGru {
-    /// The network that `config` describes.
+    /// Builds the network that `config` describes, with variables from `vb`.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
-    /// builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] if a size is 0 or too large; the error of candle if `vb` has no
+    /// such tensors.
     pub fn new(config: BiGruConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let gru = Gru::new(config.dim, config.hidden, true, vb.pp("gru"))?;
@@ -76,14 +77,14 @@ impl BiGru {
         Ok(Self { gru, fc, config })
     }
 
-    /// Returns the network with this dropout before its linear layer, or with none; a clone of it
-    /// knows the position of its masks.
+    /// Returns the network with this dropout before its linear layer, or without dropout. A clone
+    /// of the [`Dropout`] shares the position in its stream of masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { fc: self.fc.with_dropout(dropout), ..self }
     }
 
-    /// Its shape.
+    /// Returns the configuration.
     pub fn config(&self) -> &BiGruConfig {
         &self.config
     }

@@ -1,17 +1,16 @@
-//! Texts as word numbers to logits.
+//! Text classifier on word ids.
 
 use super::{PADDING, SequenceNetwork, WordTable};
 use candle_core::{DType, Module, Result, Tensor, bail};
 use candle_nn::ModuleT;
 
-/// A [`WordTable`] and a [`SequenceNetwork`] over its vectors.
+/// A [`WordTable`] followed by a [`SequenceNetwork`] on its vectors.
 ///
-/// Zeros at the front of a text are padding; a 0 behind its first word is a word whose vector is
-/// zeros.
+/// Leading zeros of a text are padding. A 0 after the first word is a word with a zero vector.
 ///
 /// # Shapes
 ///
-/// Word numbers (`u32`) `[N, L]` to logits `[N, classes]`.
+/// Word ids (`u32`) `[N, L]` to logits `[N, classes]`.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -34,17 +33,17 @@ pub struct TextClassifier {
 }
 
 impl TextClassifier {
-    /// A classifier of these parts.
+    /// Creates a classifier from its parts.
     pub fn new(words: WordTable, network: Box<dyn SequenceNetwork>) -> Self {
         Self { words, network }
     }
 
-    /// The word vectors.
+    /// Returns the word vectors.
     pub fn words(&self) -> &WordTable {
         &self.words
     }
 
-    /// The network over them.
+    /// Returns the network on the word vectors.
     pub fn network(&self) -> &dyn SequenceNetwork {
         &*self.network
     }
@@ -56,7 +55,7 @@ impl ModuleT for TextClassifier {
     }
 }
 
-/// How many zeros stand at the front of each text.
+/// Returns the number of leading zeros of each text.
 fn padding(texts: &Tensor) -> Result<Vec<usize>> {
     if texts.dtype() != DType::U32 || texts.rank() != 2 {
         bail!(

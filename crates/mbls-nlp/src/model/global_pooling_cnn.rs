@@ -1,4 +1,4 @@
-//! The published code's network for texts.
+//! The text network of the published code.
 
 use super::{SequenceNetwork, check_padding, check_size, check_vectors};
 use candle_core::{Module, Result, Tensor};
@@ -8,35 +8,35 @@ use serde::{Deserialize, Serialize};
 
 const NAME: &str = "GlobalPoolingCNN";
 
-/// The widest pool that [`Conv1dChannelsLast`] takes.
+/// The widest pool that [`Conv1dChannelsLast`] supports.
 const WIDEST_POOL: usize = 256;
 
-/// Shape of a [`GlobalPoolingCnn`].
+/// Configuration of a [`GlobalPoolingCnn`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GlobalPoolingCnnConfig {
-    /// Numbers of a word vector.
+    /// Dimension of a word vector.
     pub dim: usize,
-    /// Channels of each convolution.
+    /// Number of channels of each convolution.
     pub channels: usize,
-    /// Words that a kernel of the first convolution sees, and entries that those of the others do.
+    /// Kernel size of each convolution.
     pub kernel: usize,
-    /// Neighbours whose maximum is taken after the first and the second convolution, at every
-    /// position; at most 256.
+    /// Window size of the max pooling after the first and the second convolution, with stride 1; at
+    /// most 256.
     pub pool: usize,
-    /// Features between the two linear layers.
+    /// Number of features between the two linear layers.
     pub hidden: usize,
-    /// Number of logits for a text, 1 to 65536.
+    /// Number of logits per text, 1 to 65536.
     pub classes: usize,
 }
 
 impl GlobalPoolingCnnConfig {
-    /// The published network: 128 channels and features, kernels and pools of 5.
+    /// Returns the published configuration: 128 channels and features, kernels and pools of size 5.
     pub fn new(dim: usize, classes: usize) -> Self {
         Self { dim, channels: 128, kernel: 5, pool: 5, hidden: 128, classes }
     }
 
-    /// The least number of entries of a sequence.
+    /// Returns the minimum length of a sequence.
     pub fn shortest(&self) -> usize {
         3 * self.kernel.saturating_sub(1) + 2 * self.pool.saturating_sub(1) + 1
     }
@@ -63,18 +63,18 @@ impl GlobalPoolingCnnConfig {
     }
 }
 
-/// Three convolutions over time, each with ReLU; after the first two the maximum of every 5
-/// neighbours, after the third that over all of the time; two linear layers with ReLU between them.
+/// Three 1d convolutions with ReLU, followed by two linear layers with ReLU between them. Max
+/// pooling with windows of 5 follows the first two convolutions, global max pooling the third.
 ///
-/// Pools move by one entry, so that a text of 1,000 words is still 980 entries long at the end.
-/// Padding is seen as the zero vectors that it is, as in the published code, with
-/// [`forward_padded`](SequenceNetwork::forward_padded) too.
+/// The pooling has stride 1, so a text of 1,000 words has 980 entries before the global pooling.
+/// Padding is processed as zero vectors, as in the published code, also by
+/// [`forward_padded`](SequenceNetwork::forward_padded).
 ///
 /// # Shapes
 ///
 /// `[N, L, dim]` to `[N, classes]`, L at least [`shortest`](GlobalPoolingCnnConfig::shortest) (21).
-/// Parameters `conv1`, `conv2`, `conv3`, `fc1` and `fc2`, as in the published code; the word
-/// vectors are not among them.
+/// Parameters `conv1`, `conv2`, `conv3`, `fc1` and `fc2`, as in the published code. The word
+/// vectors are not parameters of this network.
 ///
 /// # References
 ///
@@ -101,12 +101,12 @@ pub struct GlobalPoolingCnn {
 }
 
 impl GlobalPoolingCnn {
-    /// The network that `config` describes.
+    /// Builds the network that `config` describes, with variables from `vb`.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
-    /// builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] if a size is 0 or too large; the error of candle if `vb` has no
+    /// such tensors.
     pub fn new(config: GlobalPoolingCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let GlobalPoolingCnnConfig { dim, channels, kernel, hidden, classes, .. } = config;
@@ -119,14 +119,14 @@ impl GlobalPoolingCnn {
         Ok(Self { convolutions, fc1, fc2, config })
     }
 
-    /// Returns the network with this dropout before its last layer, or with none; a clone of it
-    /// knows the position of its masks.
+    /// Returns the network with this dropout before its last layer, or without dropout. A clone of
+    /// the [`Dropout`] shares the position in its stream of masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { fc2: self.fc2.with_dropout(dropout), ..self }
     }
 
-    /// Its shape.
+    /// Returns the configuration.
     pub fn config(&self) -> &GlobalPoolingCnnConfig {
         &self.config
     }

@@ -1,9 +1,9 @@
-//! Networks: sequences of word numbers to logits.
+//! Networks that map sequences of word ids to logits.
 //!
-//! A [`TextClassifier`] looks word vectors up ([`WordTable`], frozen or trained) and hands them to
-//! a [`SequenceNetwork`], which takes sequences of vectors `[N, L, D]` and gives logits `[N,
-//! classes]`. [`Architecture`] makes networks by name. Sequences are padded in front with the
-//! word number 0, whose vector is zeros; what a network makes of padding is said with each.
+//! A [`TextClassifier`] looks up word vectors in a [`WordTable`] (frozen or trained) and passes
+//! them to a [`SequenceNetwork`], which maps sequences of vectors `[N, L, D]` to logits
+//! `[N, classes]`. [`Architecture`] selects networks by name. Sequences are padded at the front
+//! with the word id 0, whose vector is zeros. Each network documents how it treats padding.
 
 mod architecture;
 mod bi_gru;
@@ -28,24 +28,25 @@ use candle_nn::ModuleT;
 use mbls_nn::Error;
 use std::fmt::Debug;
 
-/// The word number of padding.
+/// The word id of padding.
 pub const PADDING: u32 = 0;
 
-/// Wide enough for every network; keeps sums and products of sizes from overflowing.
+/// Largest size of a layer. It is large enough for every network and keeps sums and products of
+/// sizes from overflowing.
 const WIDEST: usize = 1 << 16;
 
-/// A network over sequences of vectors: `[N, L, D]` to logits `[N, classes]`.
+/// A network on sequences of vectors: `[N, L, D]` to logits `[N, classes]`.
 ///
-/// Its [`ModuleT`] takes every entry of a sequence for a word.
+/// Its [`ModuleT`] implementation assumes that there is no padding.
 pub trait SequenceNetwork: ModuleT + Debug + Send + Sync {
-    /// The logits of sequences of which the first `padding[n]` entries are none of the text's.
+    /// Computes the logits of sequences whose first `padding[n]` entries are padding.
     ///
     /// # Errors
     ///
-    /// Where the shapes do not fit.
+    /// An error if the shapes do not match.
     fn forward_padded(&self, vectors: &Tensor, padding: &[usize], train: bool) -> Result<Tensor>;
 
-    /// The least number of entries of a sequence.
+    /// Returns the minimum length of a sequence.
     fn shortest(&self) -> usize;
 }
 
@@ -56,7 +57,7 @@ fn check_size(network: &'static str, field: &'static str, value: usize) -> mbls_
     Ok(())
 }
 
-/// Checks that `vectors` are sequences of at least `shortest` vectors of `dim` numbers.
+/// Checks that `vectors` are sequences of at least `shortest` vectors of dimension `dim`.
 fn check_vectors(network: &str, vectors: &Tensor, dim: usize, shortest: usize) -> Result<()> {
     match vectors.dims() {
         &[_, length, found] if found == dim && length >= shortest => Ok(()),
@@ -66,7 +67,7 @@ fn check_vectors(network: &str, vectors: &Tensor, dim: usize, shortest: usize) -
     }
 }
 
-/// Checks that there is a count for each of the `vectors`' sequences, and none is beyond its end.
+/// Checks that there is one count per sequence in `vectors`, and that none exceeds its length.
 fn check_padding(network: &str, vectors: &Tensor, padding: &[usize]) -> Result<()> {
     let (sequences, length, _) = vectors.dims3()?;
     if padding.len() != sequences || padding.iter().any(|&count| count > length) {

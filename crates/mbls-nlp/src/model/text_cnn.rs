@@ -1,4 +1,4 @@
-//! Kim's convolutional network for sentences.
+//! Kim's convolutional network for sentence classification.
 
 use super::{SequenceNetwork, check_padding, check_size, check_vectors};
 use candle_core::{Result, Tensor};
@@ -8,27 +8,27 @@ use serde::{Deserialize, Serialize};
 
 const NAME: &str = "TextCNN";
 
-/// Shape of a [`TextCnn`].
+/// Configuration of a [`TextCnn`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextCnnConfig {
-    /// Numbers of a word vector.
+    /// Dimension of a word vector.
     pub dim: usize,
-    /// Words that the kernels of each convolution see.
+    /// Kernel size of each convolution, in words.
     pub kernels: Vec<usize>,
-    /// Channels of each convolution.
+    /// Number of channels of each convolution.
     pub channels: usize,
-    /// Number of logits for a text, 1 to 65536.
+    /// Number of logits per text, 1 to 65536.
     pub classes: usize,
 }
 
 impl TextCnnConfig {
-    /// The paper's network: 100 channels each for kernels of 3, 4 and 5 words.
+    /// Returns the configuration of the paper: 100 channels each for kernels of 3, 4 and 5 words.
     pub fn new(dim: usize, classes: usize) -> Self {
         Self { dim, kernels: vec![3, 4, 5], channels: 100, classes }
     }
 
-    /// The least number of words of a sequence: those of the widest kernel.
+    /// Returns the minimum length of a sequence, which is the size of the widest kernel.
     pub fn shortest(&self) -> usize {
         self.kernels.iter().copied().max().unwrap_or(1)
     }
@@ -36,7 +36,7 @@ impl TextCnnConfig {
     pub(super) fn validate(&self) -> mbls_nn::Result<()> {
         if !(1..=16).contains(&self.kernels.len()) {
             let kernels = format!("{:?}", self.kernels);
-            return Err(Error::network(NAME, "kernels", kernels, "1 to 16 of them"));
+            return Err(Error::network(NAME, "kernels", kernels, "1 to 16 kernels"));
         }
         let fields = [("dim", self.dim), ("channels", self.channels), ("classes", self.classes)];
         let kernels = self.kernels.iter().map(|&kernel| ("a kernel", kernel));
@@ -47,11 +47,11 @@ impl TextCnnConfig {
     }
 }
 
-/// Convolutions of several widths side by side, each with ReLU and the maximum over time; dropout;
-/// one linear layer.
+/// Parallel convolutions of several widths, each with ReLU and global max pooling, followed by
+/// dropout and a linear layer.
 ///
-/// Padding is seen as the zero vectors that it is, with
-/// [`forward_padded`](SequenceNetwork::forward_padded) too.
+/// Padding is processed as zero vectors, also by
+/// [`forward_padded`](SequenceNetwork::forward_padded).
 ///
 /// # Shapes
 ///
@@ -60,8 +60,8 @@ impl TextCnnConfig {
 ///
 /// # References
 ///
-/// Kim, Convolutional neural networks for sentence classification, 2014; its dropout is 0.5, its
-/// limit on the norm of the last layer's rows is left out.
+/// Kim, Convolutional neural networks for sentence classification, 2014. The paper uses a dropout
+/// of 0.5; its limit on the norm of the rows of the last layer is not implemented.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -83,12 +83,12 @@ pub struct TextCnn {
 }
 
 impl TextCnn {
-    /// The network that `config` describes.
+    /// Builds the network that `config` describes, with variables from `vb`.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
-    /// builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] if a size is 0 or too large; the error of candle if `vb` has no
+    /// such tensors.
     pub fn new(config: TextCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let conv = |(i, &kernel)| {
@@ -104,14 +104,14 @@ impl TextCnn {
         Ok(Self { convolutions, fc, config })
     }
 
-    /// Returns the network with this dropout before its linear layer, or with none; a clone of it
-    /// knows the position of its masks.
+    /// Returns the network with this dropout before its linear layer, or without dropout. A clone
+    /// of the [`Dropout`] shares the position in its stream of masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { fc: self.fc.with_dropout(dropout), ..self }
     }
 
-    /// Its shape.
+    /// Returns the configuration.
     pub fn config(&self) -> &TextCnnConfig {
         &self.config
     }

@@ -1,4 +1,4 @@
-//! A classifier on the features of a BERT or DistilBERT that others trained.
+//! A classifier on the features of a pretrained BERT or DistilBERT.
 
 use candle_core::{DType, Device, IndexOp, Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
@@ -13,21 +13,22 @@ use std::path::Path;
 
 const NAME: &str = "transformer";
 
-/// The largest `config.json`, and the most of anything it may ask for.
+/// Size of the largest `config.json` that is read.
 const CONFIG_BYTES: u64 = 1 << 20;
+/// Largest size in a configuration.
 const MOST: usize = 1 << 24;
 
-/// A BERT or DistilBERT of `candle-transformers` whose weights stay as they are.
+/// A BERT or DistilBERT of `candle-transformers` with frozen weights.
 ///
-/// **It cannot be fine-tuned.** candle's layer normalisation has no backward pass and drops the
-/// graph without a word, so that nothing before the last of them would ever learn; a test shows it.
-/// The features are therefore handed out without a graph, and nothing of the encoder is a
-/// parameter.
+/// **It cannot be fine-tuned.** candle's layer normalisation has no backward pass and silently
+/// drops the graph, so no layer before the last layer normalisation would ever be trained; a test
+/// verifies this. The features are therefore detached from the graph, and the encoder has no
+/// parameters.
 ///
 /// # Shapes
 ///
-/// Token numbers (`u32`) `[N, L]`, padded behind, to the features of the first token `[N, D]`,
-/// which is `[CLS]` in texts of their tokenizers.
+/// Token ids (`u32`) `[N, L]`, padded at the end, to the features `[N, D]` of the first token,
+/// which is `[CLS]` with the tokenizers of these models.
 ///
 /// # References
 ///
@@ -41,7 +42,7 @@ pub struct FrozenEncoder {
     prefix: String,
 }
 
-/// The sizes; candle's models say nothing of themselves.
+/// Prints the sizes, because candle's models do not implement `Debug`.
 impl fmt::Debug for FrozenEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dim, words, longest, padding, prefix, .. } = self;
@@ -61,17 +62,17 @@ enum Model {
 }
 
 impl FrozenEncoder {
-    /// The encoder that the `config.json` and the safetensors file of a model describe, in `f32`.
+    /// Loads an encoder in `f32` from the `config.json` and the safetensors file of a model.
     ///
-    /// `model_type` decides between `bert` and `distilbert`. Names with and without that prefix are
-    /// understood, and heads are left out. What wrappers put before the names (`module.`,
-    /// `model.`, ..) is taken off as [`ParamStore::load`](mbls_nn::ParamStore::load) does;
-    /// [`prefix`](Self::prefix) says what was.
+    /// `model_type` selects `bert` or `distilbert`. Tensor names may have this prefix or not, and
+    /// heads are skipped. Prefixes of wrappers (`module.`, `model.`, ..) are removed as in
+    /// [`ParamStore::load`](mbls_nn::ParamStore::load); [`prefix`](Self::prefix) returns the
+    /// removed prefix.
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read, the configuration has a field out of its range, or a tensor is
-    /// missing or of another shape.
+    /// An error if a file cannot be read, if a field of the configuration is out of range, or if a
+    /// tensor is missing or has another shape.
     pub fn from_files(
         config: impl AsRef<Path>,
         weights: impl AsRef<Path>,
@@ -153,29 +154,30 @@ impl FrozenEncoder {
         })
     }
 
-    /// What was taken off the names of the file's tensors; empty where nothing was.
+    /// Returns the prefix that was removed from the tensor names of the file; empty if there was
+    /// none.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Numbers of a feature vector.
+    /// Returns the dimension of a feature vector.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// The most tokens of a text.
+    /// Returns the maximum number of tokens of a text.
     pub fn longest(&self) -> usize {
         self.longest
     }
 
-    /// The token number of padding.
+    /// Returns the token id of padding.
     pub fn padding(&self) -> u32 {
         self.padding
     }
 }
 
-/// Whether a tensor of that name belongs to an encoder of that `model_type`, with or without the
-/// type before it.
+/// Returns whether a tensor with this name belongs to an encoder of this `model_type`, with or
+/// without the type as prefix.
 fn is_of_encoder(kind: &str, name: &str) -> bool {
     let bare = name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
     ["embeddings.", "encoder.layer.", "transformer.layer.", "pooler."]
@@ -202,8 +204,8 @@ impl Module for FrozenEncoder {
                 model.forward(tokens, &tokens.zeros_like()?, Some(&tokens.ne(self.padding)?))
             }
             Model::DistilBert(model) => {
-                // Says what is not to be seen. The first token is, so that there is something to
-                // see.
+                // The mask of hidden tokens. The first token is never hidden, so each text has at
+                // least one visible token.
                 let (texts, length) = tokens.dims2()?;
                 let mut hidden = tokens.eq(self.padding)?.to_vec2::<u8>()?;
                 hidden.iter_mut().for_each(|row| row[0] = 0);
@@ -216,12 +218,12 @@ impl Module for FrozenEncoder {
     }
 }
 
-/// A classifier on a [`FrozenEncoder`]'s features: a linear layer with ReLU, dropout, a linear
-/// layer. These are all that is trained.
+/// A classifier on the features of a [`FrozenEncoder`]: a linear layer with ReLU, dropout, and
+/// another linear layer. Only these layers are trained.
 ///
 /// # Shapes
 ///
-/// Token numbers (`u32`) `[N, L]` to logits `[N, classes]`. Parameters `pre_classifier` and
+/// Token ids (`u32`) `[N, L]` to logits `[N, classes]`. Parameters `pre_classifier` and
 /// `classifier`, as in Hugging Face's `DistilBertForSequenceClassification`.
 #[derive(Debug)]
 pub struct TransformerClassifier {
@@ -232,11 +234,11 @@ pub struct TransformerClassifier {
 }
 
 impl TransformerClassifier {
-    /// A new head on `encoder`, its variables from `vb`.
+    /// Builds a head on `encoder`, with variables from `vb`.
     ///
     /// # Errors
     ///
-    /// Where `classes` is 0 or too large, or the builder has no such tensors.
+    /// An error if `classes` is 0 or too large, or if `vb` has no such tensors.
     pub fn new(
         encoder: FrozenEncoder,
         classes: usize,
@@ -249,17 +251,17 @@ impl TransformerClassifier {
         Ok(Self { encoder, pre_classifier, classifier, dropout })
     }
 
-    /// Returns the part that is not trained.
+    /// Returns the encoder, which is not trained.
     pub fn encoder(&self) -> &FrozenEncoder {
         &self.encoder
     }
 
-    /// The logits of features that [`encoder`](Self::encoder) gave, which need be computed only
-    /// once for a text.
+    /// Computes the logits from features of [`encoder`](Self::encoder). The features of a text can
+    /// be computed once and reused.
     ///
     /// # Errors
     ///
-    /// Where the shapes do not fit.
+    /// An error if the shapes do not match.
     pub fn classify(&self, features: &Tensor, train: bool) -> Result<Tensor> {
         let x = Relu.forward(&self.pre_classifier.forward(features)?)?;
         match &self.dropout {

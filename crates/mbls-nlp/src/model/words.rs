@@ -1,4 +1,4 @@
-//! Word vectors by number.
+//! Word vectors by word id.
 
 use super::{PADDING, WIDEST};
 use candle_core::{DType, Module, Result, Tensor, Var, bail};
@@ -6,18 +6,18 @@ use candle_nn::VarBuilder;
 use mbls_nn::Embedding;
 use std::collections::HashMap;
 
-/// The name of a trained table's tensor, behind the builder's prefix.
+/// Name of the tensor of a trained table, after the prefix of its builder.
 const WEIGHT: &str = "weight";
 
-/// Word vectors, looked up by number.
+/// A table of word vectors, looked up by word id.
 ///
-/// A frozen table has no parameters and no gradient, and what follows makes none for its vectors;
-/// as in the published code, it is in no checkpoint. A trained one is the parameter `weight`; its
-/// row of padding gets no gradient.
+/// A frozen table has no parameters, and no gradient is computed for its vectors. As in the
+/// published code, it is not part of checkpoints. A trained table is the parameter `weight`; its
+/// padding row gets no gradient.
 ///
 /// # Shapes
 ///
-/// Word numbers (`u32`) `[N, L]` to vectors `[N, L, D]`.
+/// Word ids (`u32`) `[N, L]` to vectors `[N, L, D]`.
 ///
 /// ```
 /// use candle_core::{DType, Device, Module, Tensor};
@@ -39,11 +39,11 @@ const WEIGHT: &str = "weight";
 pub struct WordTable(Embedding);
 
 impl WordTable {
-    /// A table that no training changes: `[V, D]`, a vector for each word number.
+    /// Creates a table that is not trained from `[V, D]` with one vector per word id.
     ///
     /// # Errors
     ///
-    /// Where the table has another shape, is empty, or the row of padding is not zeros.
+    /// An error if the table has another shape or is empty, or if its padding row is not zeros.
     pub fn frozen(vectors: &Tensor) -> Result<Self> {
         let (rows, dim) = check_table(vectors)?;
         let tensors = HashMap::from([(WEIGHT.to_owned(), vectors.detach())]);
@@ -51,21 +51,23 @@ impl WordTable {
         Ok(Self(Embedding::new(rows, dim, Some(PADDING), vb)?))
     }
 
-    /// A table to be trained, drawn from the standard normal, the row of padding zeros.
+    /// Creates a table to be trained. Its values are sampled from the standard normal distribution,
+    /// except for the padding row, which is zeros.
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or the builder has no such tensor.
+    /// An error if a size is 0 or `vb` has no such tensor.
     pub fn trained(words: usize, dim: usize, vb: VarBuilder) -> Result<Self> {
         Ok(Self(Embedding::new(words, dim, Some(PADDING), vb)?))
     }
 
-    /// A table to be trained that starts as `vectors` do. Where the builder gives a tensor that is
-    /// no variable, as one of a checkpoint, that is what counts.
+    /// Creates a table to be trained with the initial values `vectors`. If `vb` returns a tensor
+    /// that is not a variable, such as one of a checkpoint, the table has the values of that
+    /// tensor.
     ///
     /// # Errors
     ///
-    /// As [`frozen`](Self::frozen), and where the builder has no such tensor.
+    /// The errors of [`frozen`](Self::frozen), and an error if `vb` has no such tensor.
     pub fn trained_from(vectors: &Tensor, vb: VarBuilder) -> Result<Self> {
         let (rows, dim) = check_table(vectors)?;
         let table = Self::trained(rows, dim, vb)?;
@@ -78,12 +80,12 @@ impl WordTable {
         Ok(table)
     }
 
-    /// The table `[V, D]`.
+    /// Returns the table `[V, D]`.
     pub fn vectors(&self) -> &Tensor {
         self.0.weight()
     }
 
-    /// Numbers of a vector.
+    /// Returns the dimension of a vector.
     pub fn dim(&self) -> usize {
         self.vectors().dims()[1]
     }
@@ -98,7 +100,7 @@ impl Module for WordTable {
     }
 }
 
-/// The number of words and of the numbers of a vector.
+/// Checks a table and returns the number of words and the dimension of the vectors.
 fn check_table(vectors: &Tensor) -> Result<(usize, usize)> {
     let &[rows, dim] = vectors.dims() else {
         bail!("word vectors: a table of shape {:?}, expected [V, D]", vectors.shape());

@@ -1,14 +1,14 @@
-//! Counting words with all cores.
+//! Parallel counting of words.
 
 use super::WordRule;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use rayon::prelude::*;
 
-/// Texts that a thread counts before it hands over what it found.
+/// Number of texts per block of work of a thread.
 const BLOCK: usize = 1024;
 
-/// The words of one block of texts, each with its count, in the order in which they first appear.
+/// Returns the words of one block of texts with their counts, in the order of first occurrence.
 fn count_block<T: AsRef<str>>(rule: WordRule, texts: &[T]) -> Vec<(String, u64)> {
     let mut places = HashMap::<String, usize>::new();
     let mut counts: Vec<u64> = Vec::new();
@@ -28,8 +28,8 @@ fn count_block<T: AsRef<str>>(rule: WordRule, texts: &[T]) -> Vec<(String, u64)>
     words
 }
 
-/// The words of all texts, each with its count, in the order in which they first appear. Blocks are
-/// added in their order, so that the result is that of one pass.
+/// Returns the words of all texts with their counts, in the order of first occurrence. Blocks are
+/// merged in order, so the result equals that of a sequential pass.
 pub(super) fn count<T: AsRef<str> + Sync>(rule: WordRule, texts: &[T]) -> Vec<(String, u64)> {
     let blocks: Vec<Vec<(String, u64)>> =
         texts.par_chunks(BLOCK).map(|block| count_block(rule, block)).collect();

@@ -1,7 +1,7 @@
-//! Messages: bytes of one character each, with a header.
+//! Newsgroup messages: latin-1 texts with a header.
 
-/// A text of latin-1 bytes, every line end a line feed, as Python's `open(file,
-/// encoding="latin-1")` reads it.
+/// Decodes latin-1 bytes and converts all line ends to line feeds, like Python's `open(file,
+/// encoding="latin-1")`.
 ///
 /// ```
 /// use mbls_nlp::text::message::from_latin1;
@@ -36,8 +36,8 @@ fn push_ascii(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// A message from its first blank line on, which stays; the whole of one that has none, or begins
-/// with it.
+/// Returns a message from its first blank line on, including it. A message without a blank line, or
+/// that starts with one, is returned unchanged.
 ///
 /// # References
 ///

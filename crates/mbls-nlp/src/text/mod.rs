@@ -1,10 +1,10 @@
-//! From texts to sequences of numbers: words, vocabularies, padding.
+//! Tokenisation: words, vocabularies and padding.
 //!
-//! A [`Tokenizer`] makes numbers of a text. [`WordTokenizer`] looks up words, found by a
-//! [`WordRule`], in a [`Vocabulary`] counted over texts; with [`WordRule::Keras`] it is the
-//! tokenizer of the published experiments. `SubwordTokenizer` (feature `tokenizers`) takes a
-//! vocabulary of subwords. [`pad`] makes sequences of one length; [`message`] takes the header off
-//! a message.
+//! A [`Tokenizer`] converts a text to a sequence of ids. [`WordTokenizer`] splits texts by a
+//! [`WordRule`] and looks up the words in a [`Vocabulary`] counted over texts; with
+//! [`WordRule::Keras`] it is the tokenizer of the published experiments. `SubwordTokenizer`
+//! (feature `tokenizers`) uses a vocabulary of subwords. [`pad`] brings a sequence to a fixed
+//! length; [`message`] removes the header of a message.
 
 mod counting;
 pub mod message;

@@ -1,31 +1,31 @@
-//! Sequences of one length.
+//! Padding of sequences.
 
 use mbls_data::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The length that sequences are brought to, and what stands where there is nothing.
+/// Length and value of padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PadConfig {
-    /// Entries of every sequence.
+    /// Length of every padded sequence.
     pub length: usize,
-    /// What stands before a shorter sequence.
+    /// Id that is put before a shorter sequence.
     pub value: u32,
 }
 
 impl Default for PadConfig {
-    /// 1,000 tokens, as published.
+    /// A length of 1,000 tokens, as in the published experiments, and the value 0.
     fn default() -> Self {
         Self { length: 1000, value: 0 }
     }
 }
 
 impl PadConfig {
-    /// Whether there is a length.
+    /// Checks the length.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value).
+    /// [`Error::Value`](mbls_io::Error::Value) for a length of 0.
     pub fn validate(&self) -> Result<()> {
         match self.length {
             0 => Err(Error::value("length of padded sequences", "at least 1", 0)),
@@ -34,11 +34,12 @@ impl PadConfig {
     }
 }
 
-/// Puts a sequence into `row`: its end where it is longer, `value` before it where it is shorter.
+/// Copies a sequence to `row`: a longer sequence is truncated at the front, a shorter one is padded
+/// with `value` at the front.
 ///
 /// # References
 ///
-/// keras_preprocessing 1.1.2, `pad_sequences` with its defaults.
+/// keras_preprocessing 1.1.2, `pad_sequences` with default arguments.
 ///
 /// ```
 /// use mbls_nlp::text::pad;

@@ -5,13 +5,13 @@ use mbls_data::{Error, Result};
 use mbls_io::file::read_bounded;
 use std::path::Path;
 
-/// The largest `tokenizer.json` that is read; the largest in use have 30 MiB.
+/// Size of the largest `tokenizer.json` that is read; the largest ones in use have 30 MiB.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// A vocabulary of subwords as a `tokenizer.json` of Hugging Face describes it.
+/// A subword tokenizer from a `tokenizer.json` file of Hugging Face.
 ///
-/// Its own truncation and padding are switched off: sequences are padded where batches are made.
-/// Special tokens that its template adds stay.
+/// The truncation and padding of the file are disabled, because sequences are padded when they are
+/// collated. The special tokens of its template are added.
 ///
 /// ```no_run
 /// use mbls_nlp::text::{SubwordTokenizer, Tokenizer};
@@ -28,12 +28,12 @@ pub struct SubwordTokenizer {
 }
 
 impl SubwordTokenizer {
-    /// Reads a file; `padding` is the token that stands for no token.
+    /// Reads a file; `padding` is the token to pad with.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`](mbls_io::Error::Format) for a file that is no such description or has no
-    /// token `padding`; [`Error::TooLarge`](mbls_io::Error::TooLarge) above 256 MiB;
+    /// [`Error::Format`](mbls_io::Error::Format) for a file that does not describe a tokenizer or
+    /// has no token `padding`; [`Error::TooLarge`](mbls_io::Error::TooLarge) above 256 MiB;
     /// [`Error::Io`](mbls_io::Error::Io).
     pub fn read(path: impl AsRef<Path>, padding: &str) -> Result<Self> {
         let path = path.as_ref();
@@ -41,17 +41,17 @@ impl SubwordTokenizer {
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
             .map_err(|error| Error::format(path, "content", "the JSON of a tokenizer", error))?;
         inner.with_padding(None);
-        // Taking the truncation away cannot fail; were it to, encoding would show it.
+        // Disabling truncation cannot fail.
         let _ = inner.with_truncation(None);
         let Some(padding) = inner.token_to_id(padding) else {
             return Err(Error::format(
                 path,
                 "vocabulary",
                 format!("the token {padding:?}"),
-                "none of that name",
+                "no such token",
             ));
         };
-        // Added tokens may leave numbers out.
+        // The ids of added tokens may have gaps.
         let largest = inner.get_vocab(true).into_values().max().unwrap_or(0);
         Ok(Self { inner, padding, ids: largest as usize + 1 })
     }

@@ -5,26 +5,27 @@ use mbls_data::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What makes a sequence of numbers of a text.
+/// Converts texts to sequences of ids.
 pub trait Tokenizer: Send + Sync {
-    /// The numbers of a text, in order; none where it is empty or nothing in it is known.
+    /// Returns the ids of a text, in order. They are empty if the text has no known token.
     ///
     /// # Errors
     ///
-    /// What the vocabulary's rules cannot cut.
+    /// An error if the tokenizer cannot split the text.
     fn encode(&self, text: &str) -> Result<Vec<u32>>;
 
-    /// What every number is below: the rows of an embedding.
+    /// Returns the number of ids, which is the number of rows of an embedding. All ids are below
+    /// it.
     fn ids(&self) -> usize;
 
-    /// The number that stands for no token, by which sequences are padded.
+    /// Returns the id that sequences are padded with.
     fn padding(&self) -> u32;
 
-    /// The numbers of every text, made with all cores.
+    /// Returns the ids of every text, computed on all cores.
     ///
     /// # Errors
     ///
-    /// [`Error::Item`] with what the first of the texts that cannot be cut reports.
+    /// [`Error::Item`] with the error of the first text that cannot be encoded.
     fn encode_all<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Vec<u32>>>
     where
         Self: Sized,
@@ -38,11 +39,11 @@ pub trait Tokenizer: Send + Sync {
     }
 }
 
-/// Looks up words in a vocabulary; those that are not in it are dropped.
+/// Looks up words in a vocabulary. Unknown words are dropped.
 ///
-/// With [`WordRule::Keras`] it is Keras' `Tokenizer(num_words)`: ids from 1 to `num_words - 1` for
-/// the most frequent words. As JSON it holds all that it takes to read another text as it read the
-/// first.
+/// With [`WordRule::Keras`] it is equivalent to Keras' `Tokenizer(num_words)`: the most frequent
+/// words have the ids 1 to `num_words - 1`. Its JSON form contains everything that is needed to
+/// encode further texts in the same way.
 ///
 /// ```
 /// use mbls_nlp::text::{Tokenizer, WordRule, WordTokenizer};
@@ -63,11 +64,12 @@ pub struct WordTokenizer {
 }
 
 impl WordTokenizer {
-    /// With the `num_words - 1` most frequent words of `texts`, or with all of them.
+    /// Creates a tokenizer for the `num_words - 1` most frequent words of `texts`, or for all
+    /// words.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for fewer than two `num_words`, which leave no word.
+    /// [`Error::Value`](mbls_io::Error::Value) if `num_words` is below 2, which leaves no word.
     pub fn fit<T: AsRef<str> + Sync>(
         rule: WordRule,
         texts: &[T],
@@ -77,30 +79,32 @@ impl WordTokenizer {
         Ok(Self { rule, vocabulary })
     }
 
-    /// With the first `num_words - 1` words of a vocabulary, or with all of them.
+    /// Creates a tokenizer for the first `num_words - 1` words of a vocabulary, or for all words.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for fewer than two `num_words`, which leave no word.
+    /// [`Error::Value`](mbls_io::Error::Value) if `num_words` is below 2, which leaves no word.
     pub fn new(rule: WordRule, vocabulary: Vocabulary, num_words: Option<usize>) -> Result<Self> {
         Ok(Self { rule, vocabulary: vocabulary.truncated(words_of(num_words)?) })
     }
 
-    /// The rule by which texts are cut.
+    /// Returns the rule that splits texts into words.
     pub fn rule(&self) -> WordRule {
         self.rule
     }
 
-    /// The words that have an id.
+    /// Returns the words that have an id.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }
 }
 
-/// The words that have an id below `num_words`, as 0 is no word.
+/// Returns the number of words with an id below `num_words`; the id 0 is reserved for padding.
 fn words_of(num_words: Option<usize>) -> Result<usize> {
     match num_words {
-        Some(few @ ..2) => Err(Error::value("num_words", "at least 2, as 0 is no word", few)),
+        Some(few @ ..2) => {
+            Err(Error::value("num_words", "at least 2, because 0 is not a word", few))
+        }
         Some(num_words) => Ok(num_words - 1),
         None => Ok(usize::MAX),
     }

@@ -1,4 +1,4 @@
-//! The words of a collection of texts.
+//! Vocabularies.
 
 use super::WordRule;
 use super::counting::count;
@@ -6,10 +6,10 @@ use hashbrown::HashMap;
 use mbls_data::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Words by how often they occur, the most frequent first, equals in the order in which the texts
-/// have them first.
+/// Words with their counts, in descending order of frequency. Words with equal counts are in the
+/// order of their first occurrence.
 ///
-/// A word's id is its place counted from 1; 0 is no word.
+/// The id of a word is its 1-based position; 0 is not a word.
 ///
 /// ```
 /// use mbls_nlp::text::{Vocabulary, WordRule};
@@ -26,31 +26,32 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// The words of `texts`, counted with all cores; the number of threads changes nothing.
+    /// Counts the words of `texts` on all cores. The result does not depend on the number of
+    /// threads.
     pub fn count<T: AsRef<str> + Sync>(rule: WordRule, texts: &[T]) -> Self {
         Self::count_first(rule, texts, usize::MAX)
     }
 
-    /// The first `len` of these words.
+    /// Counts the words of `texts` and keeps the `len` most frequent ones.
     pub(super) fn count_first<T: AsRef<str> + Sync>(
         rule: WordRule,
         texts: &[T],
         len: usize,
     ) -> Self {
         let mut words = count(rule, texts);
-        // The sort is stable: equals stay in their order.
+        // The sort is stable: words with equal counts keep their order.
         words.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         words.truncate(len);
-        // Texts in memory have fewer than 2^32 words; what is beyond would get no id.
+        // Texts in memory have fewer than 2^32 distinct words; further words would get no id.
         Self { ids: ids(&words), words }
     }
 
-    /// Words with their counts, as [`words`](Self::words) gives them.
+    /// Creates a vocabulary from words with their counts, as returned by [`words`](Self::words).
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for a word that is empty or there twice, and a count
-    /// that is 0 or above the one before it.
+    /// [`Error::Value`](mbls_io::Error::Value) for a word that is empty or occurs twice, and for a
+    /// count that is 0 or greater than the previous one.
     pub fn new(words: Vec<(String, u64)>) -> Result<Self> {
         let ids = ids(&words);
         for (i, (word, count)) in words.iter().enumerate() {
@@ -65,12 +66,12 @@ impl Vocabulary {
                 return error("name", "at least one character", "none".into());
             }
             if ids.get(word).is_none_or(|&id| id as usize != i + 1) {
-                return error("name", "one that is there once", format!("{word:?}"));
+                return error("name", "a word that occurs once", format!("{word:?}"));
             }
             if *count == 0 || i > 0 && words[i - 1].1 < *count {
                 return error(
                     "count",
-                    "at least 1 and no more than of the word before it",
+                    "at least 1 and at most that of the previous word",
                     count.to_string(),
                 );
             }
@@ -78,38 +79,38 @@ impl Vocabulary {
         Ok(Self { words, ids })
     }
 
-    /// The words with their counts, by id, that of the first being 1.
+    /// Returns the words with their counts in the order of their ids, starting with id 1.
     pub fn words(&self) -> impl ExactSizeIterator<Item = (&str, u64)> {
         self.words.iter().map(|(word, count)| (word.as_str(), *count))
     }
 
-    /// Returns the id of a word, from 0, the most frequent first; `None` for a word that is not in
+    /// Returns the id of a word, from 1 for the most frequent one; `None` for a word that is not in
     /// the vocabulary.
     pub fn id(&self, word: &str) -> Option<u32> {
         self.ids.get(word).copied()
     }
 
-    /// Returns the word of an id; `None` for an id that no word has.
+    /// Returns the word with this id; `None` if there is none.
     pub fn word(&self, id: u32) -> Option<&str> {
         let place = (id as usize).checked_sub(1)?;
         self.words.get(place).map(|(word, _)| word.as_str())
     }
 
-    /// Number of words.
+    /// Returns the number of words.
     pub fn len(&self) -> usize {
         self.words.len()
     }
 
-    /// Whether there is no word.
+    /// Returns whether there are no words.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
 
-    /// The first words alone.
+    /// Keeps only the first `len` words.
     pub(super) fn truncated(mut self, len: usize) -> Self {
         if len < self.words.len() {
             self.words.truncate(len);
-            // Made again: in a table of few words a look-up stays in the cache.
+            // Rebuilt, because look-ups in a small table stay in the cache.
             self.ids = ids(&self.words);
         }
         self
@@ -136,7 +137,7 @@ impl TryFrom<Vec<(String, u64)>> for Vocabulary {
 
 impl PartialEq for Vocabulary {
     fn eq(&self, other: &Self) -> bool {
-        // The ids follow from the words.
+        // The words determine the ids.
         self.words == other.words
     }
 }

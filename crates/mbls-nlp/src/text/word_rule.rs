@@ -1,10 +1,10 @@
-//! What is a word.
+//! Rules that split texts into words.
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// The rule by which a text is cut into words. Both rules write it in lower case first.
+/// The rule that splits a text into words. Both rules convert it to lower case first.
 ///
 /// ```
 /// use mbls_nlp::text::WordRule;
@@ -16,19 +16,19 @@ use unicode_segmentation::UnicodeSegmentation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WordRule {
-    /// That of Keras' `Tokenizer`: what stands between blanks, tabs, line feeds and ASCII
-    /// punctuation other than the apostrophe. Other white space, a carriage return for one, is
-    /// a part of words.
+    /// The rule of Keras' `Tokenizer`: words are separated by blanks, tabs, line feeds and ASCII
+    /// punctuation other than the apostrophe. Other white space, such as a carriage return, is part
+    /// of a word.
     ///
     /// # References
     ///
     /// keras_preprocessing 1.1.2, `text_to_word_sequence`.
     Keras,
-    /// The words of Unicode Standard Annex #29 that have a letter or a digit in them.
+    /// The words of Unicode Standard Annex #29 that contain a letter or a digit.
     Unicode,
 }
 
-/// What separates words for Keras: its filter characters, which become blanks, and the blank.
+/// The separators of Keras: its filter characters, which it replaces by blanks, and the blank.
 const KERAS: [bool; 256] = {
     let mut table = [false; 256];
     let separators = b" !\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
@@ -41,7 +41,7 @@ const KERAS: [bool; 256] = {
 };
 
 impl WordRule {
-    /// The words of a text, in order.
+    /// Returns the words of a text, in order.
     pub fn words(self, text: &str) -> Vec<String> {
         let mut words = Vec::new();
         self.each(text, |word| words.push(word.to_owned()));
@@ -56,7 +56,7 @@ impl WordRule {
                 let mut start = 0;
                 for (end, &byte) in lower.as_bytes().iter().enumerate() {
                     if KERAS[usize::from(byte)] {
-                        // Separators are ASCII: a cut there is one between characters.
+                        // Separators are ASCII, so this is a character boundary.
                         lower
                             .get(start..end)
                             .filter(|word| !word.is_empty())
@@ -72,8 +72,8 @@ impl WordRule {
     }
 }
 
-/// The whole text before it is cut, since the lower case of a Greek sigma depends on what stands
-/// around it.
+/// Converts the whole text before it is split, because the lower case of a Greek sigma depends on
+/// its context.
 fn lower(text: &str) -> Cow<'_, str> {
     match text.is_ascii() {
         true if text.bytes().any(|byte| byte.is_ascii_uppercase()) => {

@@ -1,8 +1,9 @@
-//! Texts, their data sets and networks, used as other crates use them.
+//! Tests of the public interface: texts, data sets, networks and classifiers.
 //!
-//! One program for the whole crate: each program more would be linked with all of candle again.
+//! There is one test program for the whole crate, because every program is linked with all of
+//! candle.
 
-/// Saved classifiers of texts: what they say, and what is refused.
+/// Saved text classifiers: results and errors.
 mod classifier {
     mod bad_files;
     mod classify;
@@ -18,10 +19,10 @@ mod data {
     mod splits;
     mod support;
 }
-/// Golden values of the published code and Keras: values that others computed.
+/// Golden values of the published code and Keras.
 ///
-/// `MBLS_GOLDEN_DIR=<folder> cargo test -p mbls-nlp --test suite golden::` puts another set of the
-/// same format in the place of the repository's own.
+/// `MBLS_GOLDEN_DIR=<folder> cargo test -p mbls-nlp --test suite golden::` uses another golden set
+/// of the same format.
 mod golden {
     mod model;
     mod text;

@@ -1,4 +1,4 @@
-//! Networks by name, word tables, classifiers: shapes, padding, gradients, and what does not fit.
+//! Architectures, word tables, classifiers: shapes, padding, gradients and errors.
 
 use candle_core::{DType, Device, IndexOp, Module, Tensor};
 use candle_nn::ModuleT;
@@ -118,7 +118,7 @@ fn a_frozen_table_gets_no_gradient_and_a_trained_one_does_but_for_padding() -> R
                 if name == "embedding.weight" {
                     assert_eq!(values(&gradient.i(0)?)?, [0.0; 3]);
                     assert_eq!(values(&gradient.i(5)?)?, [0.0; 3]);
-                    // Maxima leave words out; this one is in a window that is the largest.
+                    // Max pooling ignores some words; this one is in the window of the maximum.
                     assert!(values(&gradient.i(2)?)?.iter().all(|&g| g > 0.0));
                 }
             }
@@ -133,8 +133,7 @@ fn a_frozen_table_gets_no_gradient_and_a_trained_one_does_but_for_padding() -> R
     Ok(())
 }
 
-/// Of the networks the recurrent one alone leaves padding out; a zero within a text is a word to
-/// it.
+/// Only the recurrent network skips padding. It treats a zero within a text as a word.
 #[test]
 fn padding_in_front_is_seen_as_documented() -> Result<()> {
     for network in tiny() {
@@ -155,7 +154,7 @@ fn padding_in_front_is_seen_as_documented() -> Result<()> {
             assert!(gap(&logits(&[3, 4, 5, 0, 6, 7, 8])?, &logits(&[3, 4, 5, 6, 7, 8])?) > 1e-4);
             assert!(logits(&[0, 0, 0])?.iter().all(|v| v.is_finite()));
         }
-        // The padded vectors without being told.
+        // The padded vectors, without information about the padding.
         let vectors =
             model.words().forward(&Tensor::new(&[[0u32, 0, 3, 4, 5, 6, 7, 8]], &Device::Cpu)?)?;
         let blind = values(&model.network().forward_t(&vectors, false)?)?;

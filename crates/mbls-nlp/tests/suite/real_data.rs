@@ -1,4 +1,4 @@
-//! The real data sets, where `MBLS_DATA_DIR` has them.
+//! Tests on real data sets in `MBLS_DATA_DIR`; skipped if they are missing.
 
 use mbls_data::Seed;
 use mbls_nlp::dataset::{DuplicateConfig, Protocol, TokenisedTexts, duplicate_groups, newsgroups};
@@ -20,7 +20,7 @@ fn newsgroups_are_whole_and_have_keras_numbers() {
         (expected, "soc.religion.christian")
     );
     assert_eq!(set.names[0], "alt.atheism/49960");
-    // Keras' word_index and its sequences, by `compare_tokenize.py`.
+    // Values of Keras' `word_index` and sequences, from `compare_tokenize.py`.
     let vocabulary = Vocabulary::count(WordRule::Keras, set.texts.texts());
     assert_eq!(vocabulary.len(), 174_074);
     assert_eq!(vocabulary.words().map(|(_, count)| count).sum::<u64>(), 5_688_253);
@@ -31,7 +31,7 @@ fn newsgroups_are_whole_and_have_keras_numbers() {
     let groups = duplicate_groups(set.texts.texts(), &DuplicateConfig::default()).unwrap();
     let mut sizes = BTreeMap::<usize, usize>::new();
     groups.iter().for_each(|&group| *sizes.entry(group).or_default() += 1);
-    // Messages that were posted to several groups, or more than once.
+    // Messages that were posted to several groups or several times.
     assert_eq!((19_997 - sizes.len(), sizes.values().max().copied()), (872, Some(42)));
     let published = set.parts(&Protocol::Published { seed: 1 }).unwrap();
     let protocol = Protocol::Correct {

@@ -1,4 +1,4 @@
-//! Heads over frozen transformers, on small ones of random weights; and why they are frozen.
+//! Heads on small frozen transformers with random weights, and a test of why they are frozen.
 
 use candle_core::{DType, Device, IndexOp, Module, Tensor};
 use candle_nn::ModuleT;
@@ -30,7 +30,7 @@ fn tokens(rows: &[[u32; 5]]) -> Result<Tensor> {
     Ok(Tensor::from_slice(rows.as_flattened(), (rows.len(), 5), &Device::Cpu)?)
 }
 
-/// The hidden states that candle's model of this configuration gives, with variables of `store`.
+/// Computes the hidden states of candle's model of this configuration, with variables from `store`.
 fn hidden(config: &Value, store: &ParamStore, tokens: &Tensor) -> Result<Tensor> {
     Ok(if config["model_type"] == "bert" {
         let config: bert::Config = serde_json::from_value(config.clone())?;
@@ -47,7 +47,7 @@ fn hidden(config: &Value, store: &ParamStore, tokens: &Tensor) -> Result<Tensor>
     })
 }
 
-/// Writes a model of random weights; the store has them.
+/// Writes a model with random weights, which are also in the store.
 fn write(directory: &Path, config: &Value) -> Result<ParamStore> {
     let store = ParamStore::new(5, DType::F32, &Device::Cpu);
     hidden(config, &store, &tokens(&[[1; 5]])?)?;
@@ -64,7 +64,7 @@ fn read(directory: &Path) -> mbls_data::Result<FrozenEncoder> {
     )
 }
 
-/// The day this fails, candle's layer normalisation has a gradient, and the encoder can be
+/// If this test fails, candle's layer normalisation has a gradient and the encoder can be
 /// fine-tuned.
 #[test]
 fn candles_encoders_pass_no_gradient_back() -> Result<()> {
@@ -102,14 +102,14 @@ fn the_features_are_those_of_candles_model_and_padding_behind_is_not_seen() -> R
         let short = encoder.forward(&Tensor::new(&[[1u32, 2, 3]], &Device::Cpu)?)?;
         let longer = encoder.forward(&tokens(&[[1, 2, 3, 4, 4]])?)?;
         assert!(gap(&padded, &short)? < 1e-6 && gap(&longer, &short)? > 1e-4);
-        // Nothing but padding.
+        // Only padding.
         let nothing = encoder.forward(&tokens(&[[0; 5]])?)?.to_vec2::<f32>()?;
         assert!(nothing[0].iter().all(|v| v.is_finite()));
     }
     Ok(())
 }
 
-/// Wrappers put their names before all others; BERT's own `encoder.` is not one of them.
+/// Wrappers add a prefix to all names; the `encoder.` of BERT is not such a prefix.
 #[test]
 fn the_prefixes_of_wrappers_are_taken_off_and_said() -> Result<()> {
     for config in configs() {
@@ -134,7 +134,7 @@ fn the_prefixes_of_wrappers_are_taken_off_and_said() -> Result<()> {
                     .into_iter()
                     .map(|(name, tensor)| (format!("{prefix}{own}{name}"), tensor))
                     .collect();
-                // A head and a count beside it change nothing.
+                // Additional tensors of a head and a counter are ignored.
                 state.insert(
                     format!("{prefix}classifier.bias"),
                     Tensor::zeros(2, DType::F32, &Device::Cpu)?,

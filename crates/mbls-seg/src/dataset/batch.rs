@@ -10,50 +10,51 @@ use mbls_vision::transform::Normalise;
 /// Images of one size with their masks, ready for a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegmentationBatch {
-    /// The values, image by image, channel by channel, row by row.
+    /// The normalised values in the order image, channel, row, column.
     pub pixels: Vec<f32>,
     /// Number of images, channels, height, width.
     pub shape: [usize; 4],
-    /// The classes, image by image, row by row; [`VOID`] where there is none.
+    /// The classes in the order image, row, column; [`VOID`] for pixels without a class.
     pub labels: Vec<u32>,
     /// Number of pixels of each image that have a class.
     pub valid_pixels: Vec<usize>,
 }
 
 impl SegmentationBatch {
-    /// The images as an `f32` tensor of shape `[N, 3, H, W]`.
+    /// Returns the images as an `f32` tensor of shape `[N, 3, H, W]`.
     ///
     /// # Errors
     ///
-    /// What candle reports; also where `pixels` does not fill `shape`.
+    /// Any error of candle, such as when `pixels` does not fill `shape`.
     pub fn images(&self, device: &Device) -> candle_core::Result<Tensor> {
         Tensor::from_slice(&self.pixels, &self.shape, device)
     }
 
-    /// The classes as a `u32` tensor of shape `[N, H, W]`, [`VOID`] where there is none.
+    /// Returns the classes as a `u32` tensor of shape `[N, H, W]`, [`VOID`] for pixels without a
+    /// class.
     ///
     /// # Errors
     ///
-    /// What candle reports; also where `labels` does not fill `shape`.
+    /// Any error of candle, such as when `labels` does not fill `shape`.
     pub fn labels(&self, device: &Device) -> candle_core::Result<Tensor> {
-        let [pictures, _, height, width] = self.shape;
-        Tensor::from_slice(&self.labels, (pictures, height, width), device)
+        let [images, _, height, width] = self.shape;
+        Tensor::from_slice(&self.labels, (images, height, width), device)
     }
 
-    /// Whether no pixel has a class: a loss, which is a mean over those that have one, is
-    /// undefined, and the step is to be left out and counted.
+    /// Returns whether no pixel has a class. A loss averaged over labelled pixels is then
+    /// undefined: skip the step and count it.
     pub fn is_all_void(&self) -> bool {
         self.valid_pixels.iter().all(|&pixels| pixels == 0)
     }
 
-    /// Number of images without any pixel that has a class.
-    pub fn all_void_pictures(&self) -> usize {
+    /// Returns the number of images in which no pixel has a class.
+    pub fn all_void_images(&self) -> usize {
         self.valid_pixels.iter().filter(|&&pixels| pixels == 0).count()
     }
 }
 
-/// Puts samples of one size into a [`SegmentationBatch`]: `x' = (x / 255 - mean) / std` per
-/// channel.
+/// Collates samples of one size into a [`SegmentationBatch`] and normalises them per channel:
+/// `x' = (x / 255 - mean) / std`.
 ///
 /// ```
 /// use mbls_data::Collate;
@@ -70,12 +71,12 @@ impl SegmentationBatch {
 /// ```
 #[derive(Clone, Debug)]
 pub struct SegmentationCollate {
-    /// What becomes of each 8-bit value, channel by channel.
+    /// Normalised value of each 8-bit value, channel by channel.
     table: Vec<f32>,
 }
 
 impl SegmentationCollate {
-    /// With the normalisation of three channels.
+    /// Creates a collate function with a normalisation of three channels.
     ///
     /// # Errors
     ///
@@ -83,7 +84,7 @@ impl SegmentationCollate {
     pub fn new(normalisation: &Normalise) -> Result<Self> {
         if normalisation.channels() != 3 {
             return Err(Error::value(
-                "normalisation of pictures with masks",
+                "normalisation of images with masks",
                 "3 channels",
                 normalisation.channels(),
             ));
@@ -103,8 +104,8 @@ impl Collate<SegmentationSample> for SegmentationCollate {
             return Err(Error::value("batch", "at least 1 sample", 0));
         };
         let [height, width] = first.size();
-        // The first sample is in memory, so its product does not overflow where it is valid;
-        // nothing is taken before that is known.
+        // A valid sample is in memory, so the product below does not overflow. Nothing is allocated
+        // before the sample is validated.
         first.validate()?;
         let plane = height * width;
         let mut batch = SegmentationBatch {

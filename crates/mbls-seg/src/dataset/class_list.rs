@@ -5,11 +5,11 @@ use mbls_data::{Error, Result};
 use mbls_vision::dataset::listing;
 use std::path::Path;
 
-/// The names of the classes 0, 1, ... of a data set, and which values of its masks mean them.
+/// The names of the classes 0, 1, ... of a data set, and the mask value of each class.
 ///
-/// Without values of their own, classes are the values 0, 1, ... and 255 is void: pixels that have
-/// no class. With values, in a file or by [`with_values`](Self::with_values), classes are numbered
-/// in the order of their values, which may be any and have gaps.
+/// By default, the classes have the mask values 0, 1, ... and 255 is void (no class). With explicit
+/// values, from a file or [`with_values`](Self::with_values), classes are numbered in the order of
+/// their values. The values are arbitrary and may have gaps.
 ///
 /// ```
 /// use mbls_seg::dataset::ClassList;
@@ -18,7 +18,7 @@ use std::path::Path;
 /// std::fs::write(&file, "0 Sky 128 128 128\n1 Building 128 0 0\n255 Void 0 0 0\n")?;
 /// let classes = ClassList::read(&file)?;
 /// assert_eq!(classes.names(), ["Sky", "Building"]);
-/// // A binary mask: 255 is a class, since a line says so.
+/// // A binary mask: the file declares 255 as a class.
 /// std::fs::write(&file, "0 ground\n255 thing\n")?;
 /// let classes = ClassList::read(&file)?;
 /// assert_eq!((classes.values(), classes.void_values()), (vec![0, 255], vec![]));
@@ -28,7 +28,7 @@ use std::path::Path;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassList {
     names: Vec<String>,
-    /// What each value of a mask means: a class, [`VOID`], or nothing.
+    /// Label of each mask value: a class, [`VOID`], or `None` if the value is not allowed.
     labels: [Option<u8>; 256],
 }
 
@@ -56,12 +56,12 @@ const VOC: [&str; 21] = [
     "tvmonitor",
 ];
 
-/// Names that say void, in lower case and with letters alone.
+/// Names that mean void, in lower case and without separators.
 const VOID_NAMES: [&str; 8] =
     ["void", "ignore", "ignored", "unlabelled", "unlabeled", "unknown", "border", "dontcare"];
 
-/// Returns whether the name of a value says that its pixels have no class: "void", "ignore",
-/// "ignored", "unlabelled", "unlabeled", "unknown", "border" or "don't care", in capitals or not.
+/// Returns whether the name of a value means void (no class): "void", "ignore", "ignored",
+/// "unlabelled", "unlabeled", "unknown", "border" or "don't care", ignoring case and separators.
 fn says_void(name: &str) -> bool {
     let separates = |letter: &char| !matches!(letter, ' ' | '_' | '-' | '\'' | '’');
     let letters: String = name.chars().filter(separates).flat_map(char::to_lowercase).collect();
@@ -69,19 +69,19 @@ fn says_void(name: &str) -> bool {
 }
 
 impl ClassList {
-    /// Returns classes of these names, whose values are 0, 1, ...; 255 is void.
+    /// Creates classes with these names and the mask values 0, 1, ...; 255 is void.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where there is none or more than 255, and for a name
-    /// that is empty or there twice.
+    /// [`Error::Value`](mbls_io::Error::Value) for 0 or more than 255 classes, and for an empty or
+    /// repeated name.
     pub fn new(names: Vec<String>) -> Result<Self> {
-        // More than 255 are refused below.
+        // `of` rejects more than 255 names.
         let values: Vec<u8> = (0..VOID).take(names.len()).collect();
         Self::of(names, &values, &[VOID])
     }
 
-    /// The 21 classes of PASCAL VOC, the background first.
+    /// Returns the 21 classes of PASCAL VOC; class 0 is the background.
     pub fn voc() -> Self {
         let mut labels = [None; 256];
         (0..VOC.len()).for_each(|class| labels[class] = Some(class as u8));
@@ -89,9 +89,10 @@ impl ClassList {
         Self { names: VOC.map(str::to_owned).to_vec(), labels }
     }
 
-    /// Returns the classes that these values of a mask mean, numbered in the order of the values; a
-    /// value whose name says void ("void", "ignore", "unlabelled", "unknown", "border", "don't
-    /// care") is void, and so are those of `void`, and 255 where it is not named.
+    /// Creates classes from pairs of mask value and name, numbered in the order of the values.
+    ///
+    /// Void values are those whose name means void ("void", "ignore", "unlabelled", "unknown",
+    /// "border", "don't care"), those in `void`, and 255 unless it has a name.
     ///
     /// ```
     /// use mbls_seg::dataset::ClassList;
@@ -106,8 +107,8 @@ impl ClassList {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for a value that is there twice, also as void, for
-    /// names as in [`ClassList::new`], and where no class or more than 255 are left.
+    /// [`Error::Value`](mbls_io::Error::Value) for a value that occurs twice or is both a class and
+    /// void, for invalid names as in [`ClassList::new`], and if 0 or more than 255 classes remain.
     pub fn with_values(values: &[(u8, &str)], void: &[u8]) -> Result<Self> {
         let mut classes: Vec<(u8, &str)> = Vec::with_capacity(values.len());
         let mut unlabelled = Vec::new();
@@ -139,7 +140,7 @@ impl ClassList {
         Self::of(names, &values, &unlabelled)
     }
 
-    /// Classes by their values.
+    /// Creates classes from names and the value of each, and the void values.
     fn of(names: Vec<String>, values: &[u8], void: &[u8]) -> Result<Self> {
         if !(1..=usize::from(VOID)).contains(&names.len()) {
             return Err(Error::value("number of classes", format!("1..={VOID}"), names.len()));
@@ -153,7 +154,7 @@ impl ClassList {
                 ));
             }
             if names[..i].contains(name) {
-                let expected = "one that no class before it has";
+                let expected = "a name that no class before it has";
                 return Err(Error::value(
                     format!("name of class {i}"),
                     expected,
@@ -167,17 +168,17 @@ impl ClassList {
         Ok(Self { names, labels })
     }
 
-    /// Reads a file of lines `<value> <name>` or `<value> <name> <red> <green> <blue>`, in any
-    /// order: what each value of a mask means. A name may have several words where colours
-    /// follow, which are for people alone. Blank lines are ignored.
+    /// Reads a file that names each mask value in lines `<value> <name>` or
+    /// `<value> <name> <red> <green> <blue>`, in any order. A name that is followed by colours may
+    /// have several words. Colours are checked but not used. Blank lines are ignored.
     ///
-    /// Which values are void, and which class is which number, is as in
+    /// Void values and the numbers of classes are determined as in
     /// [`with_values`](Self::with_values).
     ///
     /// # Errors
     ///
-    /// [`Error::Format`](mbls_io::Error::Format) with file and line for anything else; what
-    /// [`listing::lines`] reports.
+    /// [`Error::Format`](mbls_io::Error::Format) with file and line for a malformed line; the
+    /// errors of [`listing::lines`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let mut values: Vec<(u8, String)> = Vec::new();
@@ -208,7 +209,7 @@ impl ClassList {
             if values.iter().any(|(before, _)| *before == value) {
                 return error(": value", "one that was not there before", fields[0]);
             }
-            // Several values may be void by the same name.
+            // Several void values may have the same name.
             if !says_void(&name) && values.iter().any(|(_, before)| *before == name) {
                 return error(": name", "one that was not there before", &name);
             }
@@ -224,23 +225,23 @@ impl ClassList {
         })
     }
 
-    /// The names, by class.
+    /// Returns the name of each class.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Number of classes.
-    #[expect(clippy::len_without_is_empty, reason = "there is at least one")]
+    /// Returns the number of classes.
+    #[expect(clippy::len_without_is_empty, reason = "there is at least one class")]
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// Returns what a value of a mask means: a class, [`VOID`], or nothing.
+    /// Returns the label of a mask value: a class, [`VOID`], or `None` if it is not allowed.
     pub fn label(&self, value: u8) -> Option<u8> {
         self.labels[usize::from(value)]
     }
 
-    /// Returns the value of each class.
+    /// Returns the mask value of each class.
     pub fn values(&self) -> Vec<u8> {
         self.values_where(|label| label != VOID)
     }
@@ -254,16 +255,16 @@ impl ClassList {
         (0..=u8::MAX).filter(|&value| self.label(value).is_some_and(&fits)).collect()
     }
 
-    /// Returns whether classes are the values 0, 1, ... and 255 alone is void.
+    /// Returns whether the classes have the values 0, 1, ... and only 255 is void.
     pub fn is_default(&self) -> bool {
         self.void_values() == [VOID]
             && self.values().iter().zip(0..).all(|(&value, class)| value == class)
     }
 
-    /// Describes the values that mean something, such as `0..=20 or 255`.
+    /// Describes the allowed values, such as `0..=20 or 255`.
     pub(super) fn known_values(&self) -> String {
         let known: Vec<u8> = self.values_where(|_| true);
-        // Neighbours as one range, but for void at the end of them.
+        // Consecutive values form one range, except that void and class values are kept apart.
         let runs = known.chunk_by(|&a, &b| {
             a + 1 == b && (self.label(a) == Some(VOID)) == (self.label(b) == Some(VOID))
         });

@@ -13,37 +13,37 @@ use std::sync::OnceLock;
 /// Settings of [`SegmentationFiles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentationConfig {
-    /// Decoded pairs are kept in memory while they take no more than this, 4 bytes per pixel.
-    /// There is no replacement.
+    /// Memory for decoded pairs, which take 4 bytes per pixel. Once it is full, further pairs are
+    /// not cached; none is evicted.
     pub cache_bytes: u64,
-    /// The largest image or mask that is decoded.
+    /// Largest number of pixels of an image or mask that is decoded.
     pub max_pixels: u64,
-    /// The largest file that is read.
+    /// Size of the largest file that is read.
     pub max_file_bytes: u64,
 }
 
 impl Default for SegmentationConfig {
-    /// 2 GiB of decoded pairs, which holds VOC 2012's training part; files of up to 256 MiB; up to
-    /// 89,478,485 pixels: as [`FilesConfig`](mbls_vision::FilesConfig).
+    /// 2 GiB of decoded pairs, which is enough for the training split of VOC 2012; files of up to
+    /// 256 MiB; up to 89,478,485 pixels, the limit of [`FilesConfig`](mbls_vision::FilesConfig).
     fn default() -> Self {
         Self { cache_bytes: 2 << 30, max_pixels: 89_478_485, max_file_bytes: 256 << 20 }
     }
 }
 
-/// The files of an image and its mask, below their folders.
+/// Paths of an image and its mask, relative to their folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairPaths {
-    /// The image's.
+    /// Path of the image.
     pub image: PathBuf,
-    /// The mask's.
+    /// Path of the mask.
     pub mask: PathBuf,
 }
 
-/// Images with masks in the files of two folders, of any size, decoded when they are asked for and
-/// kept in memory as far as a budget allows.
+/// A data set of images of any size with masks, read from files in two folders. Pairs are decoded
+/// on access and cached up to a memory budget.
 ///
-/// Any number of threads may ask at once. Images are decoded as by [`mbls_vision::decode()`], masks
-/// as by [`decode_mask`].
+/// Any number of threads may read at once. Images are decoded like [`mbls_vision::decode()`], masks
+/// like [`decode_mask`].
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
@@ -63,25 +63,26 @@ pub struct PairPaths {
 /// ```
 pub struct SegmentationFiles {
     name: String,
-    /// Of images and masks.
+    /// Folders of the images and of the masks.
     roots: [PathBuf; 2],
     pairs: Vec<PairPaths>,
     classes: ClassList,
     config: SegmentationConfig,
     digest: u64,
     cache: BudgetCache<SegmentationSample>,
-    /// How often each value is in each mask, once it was decoded.
+    /// Counts of the values of each mask, set when the mask is first decoded.
     values: Vec<OnceLock<ValueCounts>>,
 }
 
 impl SegmentationFiles {
-    /// The `pairs`, whose paths are below the folders `roots` of images and masks.
+    /// Creates a data set of `pairs`, whose paths are relative to the folders `roots` of images and
+    /// masks.
     ///
     /// # Errors
     ///
-    /// Where there is no pair; where a path is absolute or leads out of its folder, by its words or
-    /// through a link, or a file is missing, empty or not a regular file. What is in the files
-    /// is looked at when they are asked for; [`SegmentationFiles::preload`] asks for all.
+    /// An error if there are no pairs, if a path is absolute or leads out of its folder (by `..` or
+    /// through a link), or if a file is missing, empty or not a regular file. The contents of files
+    /// are checked on access; [`SegmentationFiles::preload`] reads all that fit in memory.
     pub fn new(
         name: impl Into<String>,
         roots: [&Path; 2],
@@ -100,7 +101,7 @@ impl SegmentationFiles {
             }
         }
         if pairs.is_empty() {
-            return Err(Error::value(format!("data set {name}: pictures"), "at least 1", 0));
+            return Err(Error::value(format!("data set {name}: images"), "at least 1", 0));
         }
         let sizes = |root: &Path, path: fn(&PairPaths) -> &Path| {
             let sizes = regular_files(root, pairs.iter().map(path))?;
@@ -124,39 +125,39 @@ impl SegmentationFiles {
         })
     }
 
-    /// The data set's name.
+    /// Returns the name of the data set.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the classes that masks have, with their names and values.
+    /// Returns the classes of the masks, with their names and values.
     pub fn classes(&self) -> &ClassList {
         &self.classes
     }
 
-    /// The files of each image and mask, below [`roots`](Self::roots).
+    /// Returns the paths of each image and mask, relative to [`roots`](Self::roots).
     pub fn pairs(&self) -> &[PairPaths] {
         &self.pairs
     }
 
-    /// The folders of the images and of the masks.
+    /// Returns the folders of the images and of the masks.
     pub fn roots(&self) -> [&Path; 2] {
         [&self.roots[0], &self.roots[1]]
     }
 
-    /// A number that tells data sets apart: the 64-bit FNV-1a hash of paths, sizes of files and the
-    /// number of classes, and of the classes' values where they are not 0, 1, ... with 255 for
-    /// void.
+    /// Returns a fingerprint of the data set: the 64-bit FNV-1a hash of paths, file sizes and the
+    /// number of classes, and of the mask values unless they are the default (0, 1, ... with 255 as
+    /// void).
     pub fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// Decodes pairs in parallel until the budget for decoded ones is spent; the number of those in
-    /// memory.
+    /// Decodes pairs in parallel until the memory budget is spent, and returns the number of cached
+    /// pairs.
     ///
     /// # Errors
     ///
-    /// That of the first pair, by index, that does not decode.
+    /// The error of the first pair, by index, that does not decode.
     pub fn preload(&self) -> Result<usize> {
         let failure = (0..self.pairs.len()).into_par_iter().find_map_first(|index| {
             let done = self.cache.is_full() || self.cache.get(index).is_some();
@@ -168,12 +169,12 @@ impl SegmentationFiles {
         }
     }
 
-    /// Returns channels, height and width of the image `index` as it is stored, from the header of
-    /// its file.
+    /// Returns the channels, height and width of image `index` as stored, from the header of its
+    /// file.
     ///
     /// # Errors
     ///
-    /// [`Error::Index`]; what reading the header reports, with the file's name.
+    /// [`Error::Index`]; errors of reading the header, with the name of the file.
     pub fn stored_shape(&self, index: usize) -> Result<[usize; 3]> {
         let pair = self.pairs.get(index).ok_or(Error::Index { index, len: self.pairs.len() })?;
         let path = self.roots[0].join(&pair.image);
@@ -181,15 +182,16 @@ impl SegmentationFiles {
         Ok([header.channels, header.height, header.width])
     }
 
-    /// Counts the pixels of each class in the masks of the pairs `indices`, which are decoded in
-    /// parallel, and once: counts are kept.
+    /// Counts the pixels of each class in the masks of the pairs `indices`.
+    ///
+    /// Masks are decoded in parallel. Each is decoded only once, because its counts are kept.
     ///
     /// # Errors
     ///
-    /// [`Error::Index`]; that of the first mask, in the order of `indices`, that does not decode or
-    /// has a value that means nothing.
+    /// [`Error::Index`]; the error of the first mask, in the order of `indices`, that does not
+    /// decode or has a value that is not allowed.
     pub fn class_counts(&self, indices: &[usize]) -> Result<ClassCounts> {
-        // Results in order first: the first error does not depend on threads.
+        // All results are collected in order, so the first error does not depend on the threads.
         let masks: Vec<Result<&ValueCounts>> =
             indices.par_iter().map(|&index| self.value_counts(index)).collect();
         let mut counts = [0; 256];
@@ -204,7 +206,7 @@ impl SegmentationFiles {
         if counts.get().is_none() {
             self.mask(index)?;
         }
-        // Set by the mask's decoding.
+        // `mask` has set the counts.
         Ok(counts.get_or_init(Vec::new))
     }
 
@@ -216,7 +218,7 @@ impl SegmentationFiles {
         let path = self.mask_path(index);
         let mask = decode_mask(&path, self.config.max_file_bytes, self.config.max_pixels)?;
         let (mask, counts) = mapped(&path, mask, &self.classes)?;
-        // Another thread may have been faster, with the same counts.
+        // Another thread may have set the same counts already.
         let _ = self.values[index].set(counts);
         Ok(mask)
     }
@@ -231,7 +233,7 @@ impl SegmentationFiles {
             let mut expected =
                 format!("{} x {}, as of {}", image.height, image.width, path.display());
             if orientation >= 5 && [mask.height, mask.width] == stored {
-                expected += &format!(" turned upright as its EXIF orientation {orientation} says");
+                expected += &format!(" rotated by its EXIF orientation {orientation}");
             }
             let found = format!("{} x {}", mask.height, mask.width);
             return Err(Error::format(self.mask_path(index), "height and width", expected, found));

@@ -1,4 +1,4 @@
-//! A folder of images and a folder of masks.
+//! Data sets in a folder of images and a folder of masks.
 
 use super::{ClassList, PairPaths, SegmentationConfig, SegmentationFiles};
 use mbls_data::{Error, Result};
@@ -6,15 +6,16 @@ use mbls_vision::dataset::listing::{entries, is_picture, real};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// All images in the folder `images`, with the masks in the folder `masks` that have their names
-/// and end in `.png`, in the order of the names.
+/// Loads all images in the folder `images`, in the order of their names. The mask of `images/a.jpg`
+/// is `masks/a.png`.
 ///
-/// Entries that [`is_ignored`](mbls_vision::dataset::listing::is_ignored) knows are ignored.
+/// Entries that match [`is_ignored`](mbls_vision::dataset::listing::is_ignored) are skipped.
 ///
 /// # Errors
 ///
-/// Where a folder cannot be read, is empty or has anything else in it; where an image has no mask
-/// or a mask no image, or two images have one name; what [`SegmentationFiles::new`] reports.
+/// An error if a folder cannot be read, is empty or contains anything else, if an image has no mask
+/// or a mask no image, or if two images have the same name without ending; the errors of
+/// [`SegmentationFiles::new`].
 pub fn load(
     images: impl AsRef<Path>,
     masks: impl AsRef<Path>,
@@ -24,10 +25,10 @@ pub fn load(
     let (images, masks) = (images.as_ref(), masks.as_ref());
     let is_png =
         |path: &Path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
-    let pictures = by_name(images, "pictures", is_picture)?;
+    let image_files = by_name(images, "images", is_picture)?;
     let mut left = by_name(masks, "PNG files", is_png)?;
-    let mut pairs = Vec::with_capacity(pictures.len());
-    for (name, image) in pictures {
+    let mut pairs = Vec::with_capacity(image_files.len());
+    for (name, image) in image_files {
         let Some(mask) = left.remove(&name) else {
             let expected = format!("{name}.png, as there is {}", image.display());
             return Err(Error::format(masks, "masks", expected, "no such file"));
@@ -35,13 +36,13 @@ pub fn load(
         pairs.push(PairPaths { image, mask });
     }
     if let Some(mask) = left.values().next() {
-        let expected = format!("a picture for each mask, such as {}", mask.display());
-        return Err(Error::format(images, "pictures", expected, "none"));
+        let expected = format!("an image for each mask, such as {}", mask.display());
+        return Err(Error::format(images, "images", expected, "none"));
     }
     SegmentationFiles::new("folders", [images, masks], pairs, classes, config)
 }
 
-/// The files of a folder by their names without endings.
+/// Returns the files of a folder by their names without endings.
 fn by_name(
     folder: &Path,
     what: &str,
@@ -55,7 +56,7 @@ fn by_name(
             .and_then(|name| name.to_str())
             .filter(|_| !entry.is_folder && fits(&path))
         else {
-            return Err(Error::format(folder, "entries", format!("{what} alone"), path.display()));
+            return Err(Error::format(folder, "entries", format!("only {what}"), path.display()));
         };
         if let Some(other) = found.insert(name.to_owned(), path.clone()) {
             let expected = format!("one file called {name}");

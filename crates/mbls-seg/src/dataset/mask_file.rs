@@ -10,17 +10,18 @@ use std::path::Path;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// The mask in a PNG file: the indices of a palette of 1, 2, 4 or 8 bits, whatever its colours are,
-/// or grey values of 8 bits.
+/// Decodes a mask from a PNG file: palette indices of 1, 2, 4 or 8 bits, whatever the colours of
+/// the palette, or 8-bit grey values.
 ///
-/// Grey of fewer bits is refused: whether its 1 means 1 or white, readers do not agree.
+/// Grey values of fewer bits are rejected, because decoders disagree on whether they are scaled to
+/// 0..=255.
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a file above `max_bytes`;
-/// [`Error::Format`](mbls_io::Error::Format) with the file's name for more than `max_pixels`, which
-/// are not decoded, for a file that is empty, truncated, damaged or no PNG, and for colours,
-/// transparency or 16 bits; [`Error::Io`](mbls_io::Error::Io).
+/// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a file larger than `max_bytes`;
+/// [`Error::Format`](mbls_io::Error::Format) with the name of the file if it has more than
+/// `max_pixels` pixels (they are not decoded), is empty, truncated, damaged or not PNG, or has
+/// colours, transparency or 16 bits; [`Error::Io`](mbls_io::Error::Io).
 pub fn decode_mask(path: impl AsRef<Path>, max_bytes: u64, max_pixels: u64) -> Result<Mask> {
     let path = path.as_ref();
     let bytes = read_bounded(path, max_bytes)?;
@@ -31,13 +32,13 @@ pub fn decode_mask(path: impl AsRef<Path>, max_bytes: u64, max_pixels: u64) -> R
         let found = format!("{:02x?}", &bytes[..bytes.len().min(SIGNATURE.len())]);
         return Err(Error::format(path, "content", "a PNG file", found));
     }
-    // A decoder that panics is a mask that does not decode.
+    // A panic of the decoder is reported as a damaged file.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode_bytes(path, &bytes, max_pixels)));
     decoded.unwrap_or_else(|_| Err(damaged(path)("the decoder panicked")))
 }
 
 fn damaged<T: ToString>(path: &Path) -> impl Fn(T) -> Error {
-    move |found| Error::format(path, "content", "a whole PNG file", found)
+    move |found| Error::format(path, "content", "a complete PNG file", found)
 }
 
 fn decode_bytes(path: &Path, bytes: &[u8], max_pixels: u64) -> Result<Mask> {
@@ -75,7 +76,7 @@ fn decode_bytes(path: &Path, bytes: &[u8], max_pixels: u64) -> Result<Mask> {
     let mut packed = vec![0; len];
     let frame = reader.next_frame(&mut packed).map_err(&wrong)?;
     if (frame.width, frame.height) != (width, height) {
-        // The first image of an animation.
+        // The first frame of an animation may be smaller than the image.
         return Err(damaged(path)(format!(
             "{} x {} pixels of {width} x {height}",
             frame.width, frame.height
@@ -86,8 +87,8 @@ fn decode_bytes(path: &Path, bytes: &[u8], max_pixels: u64) -> Result<Mask> {
     Ok(Mask { height, width, classes })
 }
 
-/// One byte for each value of `bits` bits; the first is in the highest bits, and each row begins
-/// with a byte of its own.
+/// Unpacks values of `bits` bits to one byte each. The first value is in the highest bits, and each
+/// row starts at a byte boundary.
 fn unpack(packed: &[u8], row_bytes: usize, width: usize, bits: usize) -> Vec<u8> {
     let (per_byte, ones) = (8 / bits, (1u8 << bits) - 1);
     let value =

@@ -1,26 +1,26 @@
-//! From the values of a mask to classes.
+//! Conversion of mask values to classes.
 
 use super::{ClassList, Mask, VOID};
 use mbls_data::{Error, Result};
 use std::path::Path;
 
-/// The values of a mask that occur, each with how often.
+/// The values that occur in a mask, with their counts.
 pub(super) type ValueCounts = Vec<(u8, u64)>;
 
-/// Number of pixels of each class in some masks.
+/// Number of pixels of each class in a set of masks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassCounts {
-    /// Of the classes 0, 1, ...
+    /// Number of pixels of the classes 0, 1, ...
     pub classes: Vec<u64>,
-    /// Of [`VOID`].
+    /// Number of [`VOID`] pixels.
     pub void: u64,
-    /// The value in the files that most of the void pixels have, the smallest of equals; `None`
-    /// where no pixel is void.
+    /// The most frequent mask value among the void pixels, the smallest one in a tie; `None` if no
+    /// pixel is void.
     pub most_void: Option<u8>,
 }
 
 impl ClassCounts {
-    /// Adds up the values that mean the same.
+    /// Sums the counts of the values with the same label.
     pub(super) fn new(classes: &ClassList, counts: &[u64; 256]) -> Self {
         let mut sums = Self { classes: vec![0; classes.len()], void: 0, most_void: None };
         for (value, &count) in (0..=u8::MAX).zip(counts) {
@@ -38,18 +38,18 @@ impl ClassCounts {
         sums
     }
 
-    /// Number of pixels, void included.
+    /// Returns the number of pixels, including void.
     pub fn pixels(&self) -> u64 {
         self.classes.iter().sum::<u64>() + self.void
     }
 }
 
-/// Puts what each value means in its place, and counts the values.
+/// Replaces each value of a mask by its label, and counts the values.
 ///
 /// # Errors
 ///
-/// [`Error::Format`](mbls_io::Error::Format) for the first pixel, row by row, whose value means
-/// nothing.
+/// [`Error::Format`](mbls_io::Error::Format) for the first pixel, in row-major order, whose value
+/// is not allowed.
 pub(super) fn mapped(
     path: &Path,
     mut mask: Mask,

@@ -1,8 +1,8 @@
 //! Images with masks: readers, samples, batches.
 //!
-//! A mask is a class for each pixel, or [`VOID`]. Readers give [`SegmentationFiles`], a data set of
-//! 8-bit [`SegmentationSample`]s; [`Transformed`] changes image and mask together;
-//! [`SegmentationCollate`] makes normalised floats and labels of them.
+//! A mask assigns a class or [`VOID`] to each pixel. Readers return [`SegmentationFiles`], a data
+//! set of 8-bit [`SegmentationSample`]s. [`Transformed`] transforms image and mask jointly, and
+//! [`SegmentationCollate`] converts samples to batches of normalised floats and labels.
 
 mod batch;
 mod class_list;

@@ -3,8 +3,7 @@
 use mbls_data::{Error, Result};
 use mbls_vision::Image;
 
-/// The class of pixels that belong to none: borders, what was not annotated, what was added around
-/// an image. It is what losses ignore.
+/// The label of pixels without a class: borders, unannotated regions and padding. Losses ignore it.
 pub const VOID: u8 = 255;
 
 /// The class of each pixel of an image.
@@ -14,17 +13,17 @@ pub struct Mask {
     pub height: usize,
     /// Number of columns.
     pub width: usize,
-    /// The classes, row by row; [`VOID`] where there is none.
+    /// The classes in row-major order; [`VOID`] for pixels without a class.
     pub classes: Vec<u8>,
 }
 
 impl Mask {
-    /// Number of pixels that have a class.
+    /// Returns the number of pixels that have a class.
     pub fn valid_pixels(&self) -> usize {
         self.classes.iter().filter(|&&class| class != VOID).count()
     }
 
-    /// As an image of one channel.
+    /// Converts the mask to an image of one channel.
     pub(crate) fn into_image(self) -> Image {
         Image { channels: 1, height: self.height, width: self.width, pixels: self.classes }
     }
@@ -48,38 +47,38 @@ impl Mask {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentationSample {
-    /// The image: red, green, blue.
+    /// The image, with the channels red, green and blue.
     pub image: Image,
-    /// Its mask, of the same height and width.
+    /// The mask, of the same height and width.
     pub mask: Mask,
 }
 
 impl SegmentationSample {
-    /// Height and width.
+    /// Returns height and width.
     pub fn size(&self) -> [usize; 2] {
         [self.image.height, self.image.width]
     }
 
-    /// Whether no pixel has a class, as can be in a crop: such a sample says nothing about a
-    /// network, and a mean over its pixels is undefined.
+    /// Returns whether no pixel has a class, which can happen in a crop. A mean over the labelled
+    /// pixels of such a sample is undefined.
     pub fn is_all_void(&self) -> bool {
         self.mask.classes.iter().all(|&class| class == VOID)
     }
 
-    /// Whether the image has three channels, the mask its height and width, and the values fill
-    /// them.
+    /// Checks that the image has three channels, that the mask has its height and width, and that
+    /// both have one value for each pixel and channel.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value).
+    /// [`Error::Value`](mbls_io::Error::Value) for the first check that fails.
     pub fn validate(&self) -> Result<()> {
         self.image.validate()?;
         if self.image.channels != 3 {
-            return Err(Error::value("channels of a picture with a mask", 3, self.image.channels));
+            return Err(Error::value("channels of an image with a mask", 3, self.image.channels));
         }
         let [height, width] = self.size();
         let Mask { height: rows, width: columns, classes } = &self.mask;
-        // The image's pixels are in memory: the product does not overflow.
+        // The pixels of the image are in memory, so the product does not overflow.
         if [*rows, *columns] != [height, width] || classes.len() != height * width {
             let found = format!("{} values of {rows} x {columns}", classes.len());
             return Err(Error::value(

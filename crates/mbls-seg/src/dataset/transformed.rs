@@ -1,14 +1,15 @@
-//! Samples whose images and masks are changed when they are asked for.
+//! Data sets that transform images and masks on access.
 
 use super::SegmentationSample;
 use crate::transform::{JointTransform, apply_all, common_size};
 use mbls_data::{Dataset, Result, Seed};
 use std::sync::Arc;
 
-/// A data set after some [`JointTransform`]s.
+/// A data set with [`JointTransform`]s applied on access.
 ///
-/// What is random in a sample is a function of the seed that it is asked for with, which a
-/// [`DataLoader`](mbls_data::DataLoader) derives from (its seed, epoch, index).
+/// The randomness of a sample is a function of the seed that is passed to
+/// [`get`](mbls_data::Dataset::get), which a [`DataLoader`](mbls_data::DataLoader) derives from its
+/// own seed, the epoch and the index.
 #[derive(Debug)]
 pub struct Transformed<D> {
     dataset: Arc<D>,
@@ -16,23 +17,23 @@ pub struct Transformed<D> {
 }
 
 impl<D: Dataset<Item = SegmentationSample>> Transformed<D> {
-    /// `dataset` after `transforms`, one after the other.
+    /// Creates a data set that applies `transforms` to `dataset`, in this order.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed.
+    /// [`Error::Value`](mbls_io::Error::Value) for invalid settings of a transform.
     pub fn new(dataset: Arc<D>, transforms: Vec<JointTransform>) -> Result<Self> {
         transforms.iter().try_for_each(JointTransform::validate)?;
         Ok(Self { dataset, transforms })
     }
 
-    /// The data set without the transforms.
+    /// Returns the data set without the transforms.
     pub fn dataset(&self) -> &Arc<D> {
         &self.dataset
     }
 
-    /// Height and width of every sample, where the transforms decide them; samples of one batch
-    /// must have one size.
+    /// Returns the height and width of every sample if the transforms determine them. Samples of
+    /// one batch must have the same size.
     pub fn common_size(&self) -> Option<[usize; 2]> {
         common_size(&self.transforms)
     }
@@ -46,7 +47,7 @@ impl<D: Dataset<Item = SegmentationSample>> Dataset for Transformed<D> {
     }
 
     fn get(&self, index: usize, seed: Seed) -> Result<SegmentationSample> {
-        // The inner data set may draw as well.
+        // The inner data set may use its seed as well.
         let sample = self.dataset.get(index, seed.derive("sample"))?;
         apply_all(&self.transforms, sample, seed)
     }

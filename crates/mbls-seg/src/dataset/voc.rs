@@ -1,5 +1,5 @@
-//! PASCAL VOC 2012, segmentation: 1,464 images for training, 1,449 for validation, of about
-//! 500x375.
+//! The segmentation part of PASCAL VOC 2012: 1,464 images for training and 1,449 for validation, of
+//! about 500x375 pixels.
 //!
 //! # References
 //!
@@ -10,12 +10,12 @@ use super::{ClassList, SegmentationConfig, SegmentationFiles, voc_layout};
 use mbls_data::Result;
 use std::path::Path;
 
-/// The split (`train`, `val`, `trainval`) of VOC 2012 in `dir`, `dir/VOC2012` or
+/// Loads a split (`train`, `val` or `trainval`) of VOC 2012 from `dir`, `dir/VOC2012` or
 /// `dir/VOCdevkit/VOC2012`.
 ///
 /// # Errors
 ///
-/// As [`voc_layout::load`].
+/// The errors of [`voc_layout::load`].
 pub fn load(
     dir: impl AsRef<Path>,
     split: &str,

@@ -1,7 +1,7 @@
-//! Any data set in the folders and lists of PASCAL VOC.
+//! Data sets in the folder layout of PASCAL VOC.
 //!
-//! `JPEGImages/<name>.jpg` (or `.jpeg`, `.png`), `SegmentationClass/<name>.png`,
-//! `ImageSets/Segmentation/<split>.txt` with one name in each line.
+//! Images are `JPEGImages/<name>.jpg` (or `.jpeg`, `.png`), masks `SegmentationClass/<name>.png`.
+//! `ImageSets/Segmentation/<split>.txt` lists one name per line.
 
 use super::{ClassList, PairPaths, SegmentationConfig, SegmentationFiles};
 use mbls_data::{Error, Result};
@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
 
-/// The images and masks that `ImageSets/Segmentation/<split>.txt` in `dir` names, in its order.
+/// Loads the images and masks that `ImageSets/Segmentation/<split>.txt` in `dir` lists, in its
+/// order.
 ///
 /// ```no_run
 /// use mbls_seg::dataset::{ClassList, voc_layout};
@@ -23,9 +24,9 @@ const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
 ///
 /// # Errors
 ///
-/// With file and line, where the list is missing or empty, has a name twice, or names what leaves
-/// the folder, a missing image or a missing mask; where several files fit one name; what
-/// [`SegmentationFiles::new`] reports.
+/// An error if the list is missing or empty; with file and line, if it repeats a name or lists a
+/// path out of the folder, a missing image or a missing mask; if several files match a name; the
+/// errors of [`SegmentationFiles::new`].
 pub fn load(
     dir: impl AsRef<Path>,
     split: &str,
@@ -60,7 +61,7 @@ pub fn load(
         let path = match listed(&name) {
             Ok(path) => path,
             Err(fault) => {
-                let expected = "one below the folders of pictures and masks".into();
+                let expected = "one below the folders of images and masks".into();
                 return error(": name", expected, format!("{name:?}, {fault}"));
             }
         };
@@ -74,16 +75,16 @@ pub fn load(
         let expected =
             |folder: &Path, ending: &str| format!("{}.{ending}", folder.join(&path).display());
         let missing = || match name.split_whitespace().last() {
-            // Lists of ImageSets/Main say of each image whether it shows a class.
+            // The lists of ImageSets/Main state for each image whether it shows a class.
             Some("1" | "-1" | "0") if name.contains(char::is_whitespace) => {
                 format!(
-                    "{name:?}, as in a list of ImageSets/Main; a list of segmentations has a name alone in each line"
+                    "{name:?}, as in a list of ImageSets/Main; a segmentation list has only a name in each line"
                 )
             }
             _ => "no such file".to_owned(),
         };
         let Some(image) = image_files.find(&path, &ENDINGS)? else {
-            return error(": picture", expected(&images, "jpg"), missing());
+            return error(": image", expected(&images, "jpg"), missing());
         };
         let Some(mask) = mask_files.find(&path, &["png"])? else {
             return error(": mask", expected(&masks, "png"), missing());
@@ -96,7 +97,7 @@ pub fn load(
     SegmentationFiles::new(format!("voc-layout-{split}"), [&images, &masks], pairs, classes, config)
 }
 
-/// The files of a folder and of those below it, each folder read once.
+/// The files of a folder and its subfolders; each folder is read once.
 struct Files<'a> {
     root: &'a Path,
     folders: HashMap<PathBuf, Endings>,
@@ -107,7 +108,7 @@ impl<'a> Files<'a> {
         Self { root, folders: HashMap::new() }
     }
 
-    /// The file whose path, without its ending, is `path`.
+    /// Returns the file whose path without its ending is `path`.
     fn find(&mut self, path: &Path, endings: &[&str]) -> Result<Option<PathBuf>> {
         let (Some(folder), Some(name)) =
             (path.parent(), path.file_name().and_then(|name| name.to_str()))
@@ -115,7 +116,7 @@ impl<'a> Files<'a> {
             return Ok(None);
         };
         if !self.folders.contains_key(folder) {
-            // A path joined to an empty one ends with a separator.
+            // Joining an empty path would append a separator.
             let whole = if folder.as_os_str().is_empty() {
                 self.root.to_owned()
             } else {

@@ -11,32 +11,33 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// The metrics of a segmentation, in one pass over full-resolution logits that are not kept:
-/// overlap, calibration by both protocols, by class, by image and by distance from the class
-/// boundaries.
+/// Streaming segmentation metrics: overlap and calibration under both protocols, per class, per
+/// image and by distance from the class boundaries.
 ///
-/// The state is integers: the same bits for any order of the images, any sharding, any number of
-/// threads and, but for the published protocol, which is about batches, any batch size. Beside a
-/// few counts per class, band and bin it keeps a reliability diagram per image, about 1 KB in 15
-/// bins; updating needs 20 bytes per pixel of one image more.
+/// One pass over full-resolution logits is enough, and no logits are kept. The state is integers,
+/// so it is bit-identical for any order of the images, any sharding, any number of threads and any
+/// batch size. Only the published protocol depends on the batches, because it is defined per batch.
 ///
-/// A pixel whose label is void counts nowhere. An image of void alone is counted, skipped and
-/// undefined; so is, for the published protocol, a batch without a pixel of a label above 0, on
-/// which published code fails.
+/// The state holds a few counts per class, band and bin, and a reliability diagram per image (about
+/// 1 KB with 15 bins). An update also needs 20 bytes per pixel of one image.
+///
+/// Void pixels are ignored. An image with only void pixels is counted but has no metrics. The
+/// published protocol treats a batch without labels above 0 the same way; the published code fails
+/// on such a batch.
 ///
 /// ```
 /// use mbls_core::metric::Metric;
-/// use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationSettings};
+/// use mbls_seg::metric::{SegmentedImages, SegmentationMetrics, SegmentationSettings};
 ///
 /// // One image of 1 x 3 pixels with two classes; the last pixel is void.
 /// let logits = [2.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 /// let mut metrics = SegmentationMetrics::new(2, SegmentationSettings::default())?;
-/// metrics.update(Pictures { logits: (&logits).into(), shape: [1, 2, 1, 3], labels: (&[0, 0, 255]).into(), indices: &[0] })?;
-/// let report = metrics.value().expect("a picture was added");
-/// assert_eq!((report.pictures, report.pixels, report.void_pixels), (1, 2, 1));
+/// metrics.update(SegmentedImages { logits: (&logits).into(), shape: [1, 2, 1, 3], labels: (&[0, 0, 255]).into(), indices: &[0] })?;
+/// let report = metrics.value().expect("an image was added");
+/// assert_eq!((report.images, report.pixels, report.void_pixels), (1, 2, 1));
 /// assert_eq!(report.overlap.expect("two pixels count").pixel_accuracy, 0.5);
-/// // No label above 0: nothing that the published protocol would count.
-/// let published = report.published.expect("asked for by default");
+/// // No label is above 0, so the published protocol counts no pixel.
+/// let published = report.published.expect("enabled by default");
 /// assert_eq!((published.calibration, published.empty_batches), (None, 1));
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
@@ -46,40 +47,40 @@ pub struct SegmentationMetrics {
     pub(super) state: State,
 }
 
-/// A batch of images: the logits and labels of their pixels, and which of the data set they are.
+/// A batch of images: the logits and labels of their pixels, and the indices of the images.
 ///
 /// # Shapes
 ///
-/// `shape` is `[N, C, H, W]`, that of `logits`; `labels` `[N, H, W]`; `indices` `[N]`. All in
-/// row-major order.
+/// `shape` is the shape `[N, C, H, W]` of `logits`; `labels` is `[N, H, W]` and `indices` `[N]`.
+/// All are in row-major order.
 #[derive(Clone, Copy, Debug)]
-pub struct Pictures<'a> {
-    /// Full-resolution logits, of f32, f64 or half precision: `(&logits).into()`.
+pub struct SegmentedImages<'a> {
+    /// Full-resolution logits in f32, f64 or half precision: `(&logits).into()`.
     pub logits: ScoreSlice<'a>,
-    /// Their shape: `[N, C, H, W]`.
+    /// Shape of the logits: `[N, C, H, W]`.
     pub shape: [usize; 4],
-    /// Classes and void, of any integer type: `(&labels).into()`.
+    /// Class or void of each pixel, in any integer type: `(&labels).into()`.
     pub labels: Labels<'a>,
-    /// The image's place in the data set, by which it is reported: each may come once.
+    /// Index of each image in the data set, which identifies it in reports. Each may occur once.
     pub indices: &'a [u64],
 }
 
 impl SegmentationMetrics {
-    /// No images yet, of a number of classes.
+    /// Creates empty metrics for a number of classes.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than 2 classes and more than 4096, for no bins and more than
-    /// 65536, where bands times classes times bins are more than 2^22, and where bands times
-    /// the square of the classes are more than 2^24.
+    /// [`Error::Setting`] for fewer than 2 or more than 4096 classes, for 0 or more than 65536
+    /// bins, if bands times classes times bins exceeds 2^22, or if bands times the square of the
+    /// classes exceeds 2^24.
     pub fn new(classes: usize, settings: SegmentationSettings) -> Result<Self> {
         let parts = PixelState::new(classes, &settings)?;
         let published = settings.published.then(|| Published::new(settings.bins)).transpose()?;
-        let pictures = BTreeMap::new();
-        Ok(Self { state: State { settings, classes, parts, pictures, void_pixels: 0, published } })
+        let images = BTreeMap::new();
+        Ok(Self { state: State { settings, classes, parts, images, void_pixels: 0, published } })
     }
 
-    /// Returns what is measured, and with how many bins.
+    /// Returns the settings.
     pub fn settings(&self) -> &SegmentationSettings {
         &self.state.settings
     }
@@ -89,63 +90,63 @@ impl SegmentationMetrics {
         self.state.classes
     }
 
-    /// The number of images.
-    pub fn pictures(&self) -> usize {
-        self.state.pictures.len()
+    /// Returns the number of images.
+    pub fn images(&self) -> usize {
+        self.state.images.len()
     }
 
-    /// The number of pixels that count.
+    /// Returns the number of pixels that are not void.
     pub fn pixels(&self) -> u64 {
         self.state.parts.nll.n()
     }
 
-    /// The reliability diagram of an image, by its index; `None` for an image that was not added,
-    /// or is void.
-    pub fn reliability_of(&self, picture: u64) -> Option<Reliability> {
-        self.state.pictures.get(&picture)?.value()
+    /// Returns the reliability diagram of the image with this index; `None` if the image was not
+    /// added or has only void pixels.
+    pub fn reliability_of(&self, image: u64) -> Option<Reliability> {
+        self.state.images.get(&image)?.value()
     }
 
-    /// How often each label was given each prediction; `None` before the first image.
+    /// Returns the confusion matrix of all pixels; `None` before the first image.
     pub fn confusion(&self) -> Option<ConfusionMatrix> {
-        if self.state.pictures.is_empty() { None } else { self.state.parts.whole_confusion() }
+        if self.state.images.is_empty() { None } else { self.state.parts.whole_confusion() }
     }
 
-    /// What the reliability diagrams of images are made of, by their index: for an image of void
-    /// alone, of nothing.
-    pub fn picture_bins(&self) -> impl Iterator<Item = (u64, &ReliabilityBins)> {
-        self.state.pictures.iter().map(|(&index, bins)| (index, bins))
+    /// Returns the reliability bins of each image with its index. They are empty for an image with
+    /// only void pixels.
+    pub fn image_bins(&self) -> impl Iterator<Item = (u64, &ReliabilityBins)> {
+        self.state.images.iter().map(|(&index, bins)| (index, bins))
     }
 
-    /// Adds the image at `image` of a batch.
-    fn add_picture(
+    /// Adds the image at position `image` of a batch.
+    fn add_image(
         &mut self,
         batch: SegmentationBatch<'_>,
         image: usize,
-        input: Pictures<'_>,
+        input: SegmentedImages<'_>,
     ) -> Result<()> {
-        let State { settings, parts, pictures, void_pixels, .. } = &mut self.state;
+        let State { settings, parts, images, void_pixels, .. } = &mut self.state;
         let index = input.indices[image];
-        let Entry::Vacant(place) = pictures.entry(index) else { return Err(twice(index)) };
+        let Entry::Vacant(place) = images.entry(index) else { return Err(twice(index)) };
         let [_, _, height, width] = input.shape;
         let area = height * width;
         let labels = input.labels.range(image * area..(image + 1) * area);
-        let picture =
-            PixelState::of_picture(batch.image(image), labels, width, settings, image * area)?;
-        *void_pixels += area as u64 - picture.nll.n();
-        place.insert(picture.whole_reliability());
-        parts.merge(picture)
+        let added =
+            PixelState::of_image(batch.image(image), labels, width, settings, image * area)?;
+        *void_pixels += area as u64 - added.nll.n();
+        place.insert(added.whole_reliability());
+        parts.merge(added)
     }
 }
 
-fn twice(picture: u64) -> Error {
+fn twice(image: u64) -> Error {
     Error::Setting {
-        name: "picture",
-        value: picture.to_string(),
+        name: "image",
+        value: image.to_string(),
         expected: "one that was not added before",
     }
 }
 
-/// An error where a setting of two accumulators differs.
+/// Returns an error if a setting of two accumulators differs.
 fn same<T: PartialEq + std::fmt::Debug>(name: &'static str, left: &T, right: &T) -> Result<()> {
     if left == right {
         return Ok(());
@@ -154,7 +155,7 @@ fn same<T: PartialEq + std::fmt::Debug>(name: &'static str, left: &T, right: &T)
 }
 
 impl Metric for SegmentationMetrics {
-    type Input<'a> = Pictures<'a>;
+    type Input<'a> = SegmentedImages<'a>;
     type Value = SegmentationReport;
 
     fn name(&self) -> &'static str {
@@ -173,7 +174,7 @@ impl Metric for SegmentationMetrics {
             settings,
             classes: *classes,
             parts,
-            pictures: BTreeMap::new(),
+            images: BTreeMap::new(),
             void_pixels: 0,
             published,
         };
@@ -184,9 +185,10 @@ impl Metric for SegmentationMetrics {
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentationBatch::new`]; [`Error::Shape`] for another number of classes, or of
-    /// indices than of images; [`Error::Setting`] for an image that was added before.
-    fn update(&mut self, input: Pictures<'_>) -> Result<()> {
+    /// The errors of [`SegmentationBatch::new`]; [`Error::Shape`] for another number of classes, or
+    /// if the numbers of indices and images differ; [`Error::Setting`] for an image that was added
+    /// before.
+    fn update(&mut self, input: SegmentedImages<'_>) -> Result<()> {
         let void = self.state.settings.void.clone();
         let batch = SegmentationBatch::new(input.logits, input.shape, input.labels, &void)?;
         let shape = |what, expected, found| Err(Error::Shape { what, expected, found });
@@ -196,65 +198,63 @@ impl Metric for SegmentationMetrics {
             return shape("logits", expected, found);
         }
         if batch.images() != input.indices.len() {
-            let (expected, found) = (
-                format!("{} pictures", batch.images()),
-                format!("{} indices", input.indices.len()),
-            );
+            let (expected, found) =
+                (format!("{} images", batch.images()), format!("{} indices", input.indices.len()));
             return shape("indices", expected, found);
         }
         if input.indices.is_empty() {
             return Ok(());
         }
         if let Some(&index) =
-            input.indices.iter().find(|index| self.state.pictures.contains_key(index))
+            input.indices.iter().find(|index| self.state.images.contains_key(index))
         {
             return Err(twice(index));
         }
         let mut added = self.empty();
-        (0..batch.images()).try_for_each(|image| added.add_picture(batch, image, input))?;
+        (0..batch.images()).try_for_each(|image| added.add_image(batch, image, input))?;
         if let Some(published) = &mut added.state.published {
             published.update(batch)?;
         }
         self.merge(added)
     }
 
-    /// Adds what another saw.
+    /// Adds the images of `other`.
     ///
     /// # Errors
     ///
-    /// [`Error::Merge`] where classes or settings differ, [`Error::Setting`] where both saw an
-    /// image.
+    /// [`Error::Merge`] if the classes or settings differ, [`Error::Setting`] if an image is in
+    /// both.
     fn merge(&mut self, other: Self) -> Result<()> {
         let (mine, other) = (&mut self.state, other.state);
         same("classes", &mine.classes, &other.classes)?;
         same("settings", &mine.settings, &other.settings)?;
-        if let Some(&index) = other.pictures.keys().find(|index| mine.pictures.contains_key(index))
-        {
+        if let Some(&index) = other.images.keys().find(|index| mine.images.contains_key(index)) {
             return Err(twice(index));
         }
-        // The published protocol sees fewer pixels than the parts: where these fit, it fits.
+        // The published protocol counts fewer pixels than the parts: if those do not overflow, it
+        // does not either.
         mine.parts.merge(other.parts)?;
         if let (Some(mine), Some(other)) = (&mut mine.published, other.published) {
             mine.merge(other)?;
         }
         mine.void_pixels = mine.void_pixels.saturating_add(other.void_pixels);
-        mine.pictures.extend(other.pictures);
+        mine.images.extend(other.images);
         Ok(())
     }
 
-    /// `None` before the first image.
+    /// Returns the report; `None` before the first image.
     fn value(&self) -> Option<SegmentationReport> {
-        (!self.state.pictures.is_empty()).then(|| SegmentationReport::of(&self.state))
+        (!self.state.images.is_empty()).then(|| SegmentationReport::of(&self.state))
     }
 
     fn size(&self) -> usize {
-        let State { settings, parts, pictures, published, .. } = &self.state;
-        let of_pictures: usize = pictures.values().map(|bins| size_of::<u64>() + bins.size()).sum();
+        let State { settings, parts, images, published, .. } = &self.state;
+        let of_images: usize = images.values().map(|bins| size_of::<u64>() + bins.size()).sum();
         let published = published.as_ref().map_or(0, |published| published.calibration.size());
         size_of_val(self)
             + settings.void.capacity() * size_of::<i64>()
             + parts.allocated()
-            + of_pictures
+            + of_images
             + published
     }
 }

@@ -1,10 +1,10 @@
 use mbls_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Ranges of distances from a class boundary, in pixels: from 0, each up to the next, the last
-/// without an end.
+/// Consecutive ranges of the distance from a class boundary, in pixels. The first band starts at 0
+/// and the last one has no upper end.
 ///
-/// An image without a boundary lies in the last band as a whole.
+/// All pixels of an image without a boundary are in the last band.
 ///
 /// ```
 /// use mbls_seg::metric::DistanceBands;
@@ -18,20 +18,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u32>", into = "Vec<u32>")]
 pub struct DistanceBands {
-    /// Where each band but the first begins.
+    /// The first distance of each band except the first one.
     starts: Vec<u32>,
 }
 
-/// The most bands.
+/// The largest number of bands.
 const MAX_BANDS: usize = 256;
 
 impl DistanceBands {
-    /// Bands of which each but the first begins at one of `starts`; one band of all distances for
-    /// none.
+    /// Creates bands: the first starts at 0, each further one at an element of `starts`. Without
+    /// `starts` there is one band of all distances.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where they do not rise from 1 or more, and for more than 255 of them.
+    /// [`Error::Setting`] if `starts` does not strictly increase from 1 or more, or has more than
+    /// 255 elements.
     pub fn new(starts: &[u32]) -> Result<Self> {
         let rise = starts.first() != Some(&0) && starts.windows(2).all(|pair| pair[0] < pair[1]);
         if rise && starts.len() < MAX_BANDS {
@@ -42,29 +43,28 @@ impl DistanceBands {
         Err(Error::Setting { name: "distance bands", value, expected })
     }
 
-    /// The number of bands, at least 1.
-    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    /// Returns the number of bands, at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one band")]
     pub fn len(&self) -> usize {
         self.starts.len() + 1
     }
 
-    /// Returns the index of the band that a distance in pixels lies in.
+    /// Returns the index of the band that contains a distance in pixels.
     pub fn band(&self, distance: u32) -> usize {
         self.starts.partition_point(|start| *start <= distance)
     }
 
-    /// The least and the largest distance of a band, `None` for no end.
+    /// Returns the smallest and the largest distance of a band; `None` if it has no upper end.
     ///
     /// # Panics
     ///
-    /// As indexing does, this and [`name`](Self::name) panic where `band` is not below
-    /// [`len`](Self::len).
+    /// This and [`name`](Self::name) panic unless `band` is below [`len`](Self::len).
     pub fn range(&self, band: usize) -> (u32, Option<u32>) {
         let from = if band == 0 { 0 } else { self.starts[band - 1] };
         (from, self.starts.get(band).map(|next| next - 1))
     }
 
-    /// A band's range as text.
+    /// Returns the range of a band as text, such as `2-4` or `10+`.
     pub fn name(&self, band: usize) -> String {
         match self.range(band) {
             (from, None) => format!("{from}+"),
@@ -74,7 +74,7 @@ impl DistanceBands {
     }
 }
 
-/// 0 to 1, 2 to 4, 5 to 9, 10 and more.
+/// The bands 0 to 1, 2 to 4, 5 to 9, and 10 or more.
 impl Default for DistanceBands {
     fn default() -> Self {
         Self { starts: vec![2, 5, 10] }

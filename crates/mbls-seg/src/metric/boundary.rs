@@ -2,25 +2,25 @@ use mbls_core::metric::Labels;
 use mbls_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Whether the border between a class and void is a boundary.
+/// Whether the border between a class and void counts as a class boundary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VoidEdges {
-    /// It is none: boundaries are where pixels of two classes touch.
+    /// It does not: only pixels of two touching classes form a boundary.
     #[default]
     Ignored,
-    /// It is one, void being a class like another. For data sets that draw a strip of void along
-    /// every object, as VOC does: classes hardly touch there.
+    /// It does: void is treated as a class. For data sets that draw a strip of void along every
+    /// object, such as VOC, in which classes hardly touch.
     Counted,
 }
 
-/// The distance of each pixel from the nearest class boundary of a label map, in pixels: exact, in
-/// the chessboard metric `max(|dx|, |dy|)`.
+/// Computes the exact distance of each pixel of a label map from the nearest class boundary, in
+/// pixels, in the chessboard metric `max(|dx|, |dy|)`.
 ///
-/// A boundary pixel is one that has another class among its eight neighbours; it has the
-/// distance 0. A distance is that of centres, across whatever lies between, void too. Where there is no
-/// boundary it is `u32::MAX`. Without void it is one less than the distance of the nearest pixel of
-/// another class.
+/// A boundary pixel has a pixel of another class among its eight neighbours; its distance is 0.
+/// Distances are measured between pixel centres, across void as well. They are `u32::MAX` in a map
+/// without a boundary. Without void, the distance is one less than the distance to the nearest
+/// pixel of another class.
 ///
 /// ```
 /// use mbls_seg::metric::{VoidEdges, boundary_distances};
@@ -34,17 +34,18 @@ pub enum VoidEdges {
 ///
 /// # Shapes
 ///
-/// `labels` `[height, width]` in row-major order, of any integer type, and so the distances.
+/// `labels` and the returned distances are `[height, width]` in row-major order; labels have any
+/// integer type.
 ///
 /// # Errors
 ///
-/// [`Error::Shape`] where the labels are no whole rows of `width` pixels, [`Error::Setting`] for a
-/// label that is neither void nor from 0 to 2^32 - 2.
+/// [`Error::Shape`] if the labels do not fill whole rows of `width` pixels, [`Error::Setting`] for
+/// a label that is neither void nor in 0 to 2^32 - 2.
 ///
 /// # References
 ///
-/// Rosenfeld and Pfaltz, Distance functions on digital images, Pattern Recognition 1, 1968: two
-/// passes are exact.
+/// Rosenfeld and Pfaltz, Distance functions on digital images, Pattern Recognition 1, 1968, which
+/// shows that two passes are exact.
 pub fn boundary_distances<'a>(
     labels: impl Into<Labels<'a>>,
     width: usize,
@@ -62,17 +63,17 @@ pub fn boundary_distances<'a>(
     }
     let mut distances = boundary_pixels(&labels.to_u32(void)?, width, edges);
     descend(&mut distances, width);
-    // The other pass is the same one upside down.
+    // The second pass is the first one on the map rotated by 180 degrees.
     distances.reverse();
     descend(&mut distances, width);
     distances.reverse();
     Ok(distances)
 }
 
-/// What void is as a class, see [`Labels::to_u32`].
+/// The class that [`Labels::to_u32`] assigns to void.
 const VOID: u32 = u32::MAX;
 
-/// 0 for boundary pixels, `u32::MAX` for the others.
+/// Returns 0 for boundary pixels and `u32::MAX` for the others.
 fn boundary_pixels(classes: &[u32], width: usize, edges: VoidEdges) -> Vec<u32> {
     let parts =
         |a: u32, b: u32| a != b && (edges == VoidEdges::Counted || (a != VOID && b != VOID));
@@ -96,7 +97,7 @@ fn boundary_pixels(classes: &[u32], width: usize, edges: VoidEdges) -> Vec<u32> 
     distances
 }
 
-/// Distances over paths that come from above or from the left.
+/// Propagates distances along paths from above and from the left.
 fn descend(distances: &mut [u32], width: usize) {
     let mut above = vec![u32::MAX; width];
     for row in distances.chunks_exact_mut(width) {

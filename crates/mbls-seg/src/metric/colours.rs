@@ -1,4 +1,4 @@
-/// The colour of a class in maps, masks and overlays: that of PASCAL VOC's colour map, whose first
+/// Returns the colour of a class in maps, masks and overlays, from PASCAL VOC's colour map. Class 0
 /// is black.
 ///
 /// ```

@@ -1,4 +1,4 @@
-use super::accumulator::Pictures;
+use super::accumulator::SegmentedImages;
 use super::colours::class_colour;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
@@ -6,18 +6,17 @@ use mbls_core::metric::{Labels, ScoreSlice, SegmentationBatch};
 use mbls_data::Error;
 use std::path::Path;
 
-/// The classes of an image's pixels and those predicted, where the network was sure, and where it
-/// was wrong.
+/// Maps of one image: labels, predictions, confidences and errors of its pixels.
 ///
-/// The maps of classes have a colour for each class ([`class_colour`]), the others are 8-bit grey
-/// with transparency. In the map of confidences grey is `round(255 confidence)`, so that black is
-/// sure of nothing and white of all; in the map of errors white is wrong and black right. Void is
-/// transparent in all.
+/// The label and prediction maps have a colour for each class ([`class_colour`]); the others are
+/// 8-bit grey with transparency. The confidence map has the grey value `round(255 confidence)`:
+/// black is confidence 0, white confidence 1. In the error map, wrong pixels are white and correct
+/// ones black. Void is transparent in all of them.
 ///
 /// ```
-/// use mbls_seg::metric::PictureMaps;
+/// use mbls_seg::metric::ImageMaps;
 ///
-/// let maps = PictureMaps::new(&[2.0, 0.0, 0.0, 0.0, 1.0, 0.0], [2, 1, 3], &[0, 0, 255], &[255])?;
+/// let maps = ImageMaps::new(&[2.0, 0.0, 0.0, 0.0, 1.0, 0.0], [2, 1, 3], &[0, 0, 255], &[255])?;
 /// assert_eq!(maps.confidences()[1], Some(0.731_058_6));
 /// assert_eq!(maps.errors(), [Some(false), Some(true), None]);
 /// let png = maps.error_png()?;
@@ -25,7 +24,7 @@ use std::path::Path;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct PictureMaps {
+pub struct ImageMaps {
     width: u32,
     height: u32,
     confidences: Vec<Option<f32>>,
@@ -34,17 +33,17 @@ pub struct PictureMaps {
     predictions: Vec<Option<u32>>,
 }
 
-impl PictureMaps {
-    /// The maps of one image.
+impl ImageMaps {
+    /// Computes the maps of one image.
     ///
     /// # Shapes
     ///
-    /// `shape` is `[C, H, W]`, that of `logits`; `labels` `[H, W]` of any integer type.
+    /// `shape` is the shape `[C, H, W]` of `logits`; `labels` is `[H, W]`, of any integer type.
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentationBatch::new`]; [`mbls_core::Error::Shape`] for an image without
-    /// pixels, or of more than 2^32 - 1 rows or columns.
+    /// The errors of [`SegmentationBatch::new`]; [`mbls_core::Error::Shape`] for an image without
+    /// pixels, or with more than 2^32 - 1 rows or columns.
     pub fn new<'a>(
         logits: impl Into<ScoreSlice<'a>>,
         shape: [usize; 3],
@@ -58,7 +57,7 @@ impl PictureMaps {
         else {
             let (expected, found) =
                 ("from 1 to 2^32 - 1 rows and columns".into(), format!("{height} x {width}"));
-            return Err(mbls_core::Error::Shape { what: "picture", expected, found });
+            return Err(mbls_core::Error::Shape { what: "image", expected, found });
         };
         let (mut confidences, mut errors) = (vec![None; labels.len()], vec![None; labels.len()]);
         let (mut true_classes, mut predicted) =
@@ -76,92 +75,91 @@ impl PictureMaps {
         Ok(Self { width: columns, height: rows, confidences, errors, labels, predictions })
     }
 
-    /// The maps of the images of a batch, in their order.
+    /// Computes the maps of the images of a batch, in their order.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
-    pub fn of_batch(pictures: Pictures<'_>, void: &[i64]) -> mbls_core::Result<Vec<Self>> {
-        let [images, classes, height, width] = pictures.shape;
-        SegmentationBatch::new(pictures.logits, pictures.shape, pictures.labels, void)?;
+    /// The errors of [`new`](Self::new).
+    pub fn of_batch(batch: SegmentedImages<'_>, void: &[i64]) -> mbls_core::Result<Vec<Self>> {
+        let [images, classes, height, width] = batch.shape;
+        SegmentationBatch::new(batch.logits, batch.shape, batch.labels, void)?;
         let area = height.saturating_mul(width);
         let of = |image: usize| {
-            let scores =
-                pictures.logits.range(image * classes * area..(image + 1) * classes * area);
+            let scores = batch.logits.range(image * classes * area..(image + 1) * classes * area);
             Self::new(
                 scores,
                 [classes, height, width],
-                pictures.labels.range(image * area..(image + 1) * area),
+                batch.labels.range(image * area..(image + 1) * area),
                 void,
             )
         };
         (0..images).map(of).collect()
     }
 
-    /// The confidence of each pixel `[H, W]`, `None` for void.
+    /// Returns the confidence of each pixel `[H, W]`, `None` for void.
     pub fn confidences(&self) -> &[Option<f32>] {
         &self.confidences
     }
 
-    /// Whether each pixel `[H, W]` is predicted wrong, `None` for void.
+    /// Returns whether the prediction of each pixel `[H, W]` is wrong, `None` for void.
     pub fn errors(&self) -> &[Option<bool>] {
         &self.errors
     }
 
-    /// The class of each pixel `[H, W]`, `None` for void.
+    /// Returns the labelled class of each pixel `[H, W]`, `None` for void.
     pub fn labels(&self) -> &[Option<u32>] {
         &self.labels
     }
 
-    /// The predicted class of each pixel `[H, W]`, `None` for void.
+    /// Returns the predicted class of each pixel `[H, W]`, `None` for void.
     pub fn predictions(&self) -> &[Option<u32>] {
         &self.predictions
     }
 
-    /// The mask as a PNG file in the colours of [`class_colour`].
+    /// Encodes the labels as a PNG file in the colours of [`class_colour`].
     ///
     /// # Errors
     ///
-    /// As [`confidence_png`](Self::confidence_png).
+    /// The errors of [`confidence_png`](Self::confidence_png).
     pub fn mask_png(&self) -> mbls_data::Result<Vec<u8>> {
         self.class_png(&self.labels)
     }
 
-    /// The predicted classes as a PNG file, in the same colours.
+    /// Encodes the predicted classes as a PNG file in the same colours.
     ///
     /// # Errors
     ///
-    /// As [`confidence_png`](Self::confidence_png).
+    /// The errors of [`confidence_png`](Self::confidence_png).
     pub fn prediction_png(&self) -> mbls_data::Result<Vec<u8>> {
         self.class_png(&self.predictions)
     }
 
-    /// The map of confidences as a PNG file.
+    /// Encodes the confidence map as a PNG file.
     ///
     /// # Errors
     ///
-    /// [`Error::Other`] where the file would be too large for the format.
+    /// [`Error::Other`] if the image is too large for the format.
     pub fn confidence_png(&self) -> mbls_data::Result<Vec<u8>> {
         self.png(
             self.confidences.iter().map(|confidence| confidence.map(|p| (255.0 * p).round() as u8)),
         )
     }
 
-    /// The map of errors as a PNG file.
+    /// Encodes the error map as a PNG file.
     ///
     /// # Errors
     ///
-    /// As [`confidence_png`](Self::confidence_png).
+    /// The errors of [`confidence_png`](Self::confidence_png).
     pub fn error_png(&self) -> mbls_data::Result<Vec<u8>> {
         self.png(self.errors.iter().map(|error| error.map(|wrong| if wrong { 255 } else { 0 })))
     }
 
     /// Writes `NAME.mask.png`, `NAME.prediction.png`, `NAME.confidence.png` and `NAME.errors.png`
-    /// to a folder, each whole or not at all.
+    /// to a folder. Each file is written atomically.
     ///
     /// # Errors
     ///
-    /// Those of [`confidence_png`](Self::confidence_png) and of [`mbls_io::atomic::write`].
+    /// The errors of [`confidence_png`](Self::confidence_png) and of [`mbls_io::atomic::write`].
     pub fn write(&self, folder: &Path, name: &str) -> mbls_data::Result<()> {
         for (what, png) in [
             ("mask", self.mask_png()?),

@@ -7,21 +7,21 @@ use mbls_core::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What is kept of pixels, whatever their image.
+/// Pixel statistics over all images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PixelState {
     pub(super) nll: NegativeLogLikelihood,
-    /// Where it was asked for.
+    /// Present if the settings enable it.
     pub(super) classwise: Option<ClasswiseEce>,
-    /// By band.
+    /// One matrix per band.
     pub(super) confusion: Vec<ConfusionMatrix>,
-    /// By band and predicted class.
+    /// Grouped by band and predicted class.
     pub(super) reliability: GroupedReliability,
 }
 
-/// The most counts of all bands, 128 MiB of them: a bound on what a saved state can make us
-/// allocate.
+/// The largest number of counts in all bands together, 128 MiB. It bounds the memory that a saved
+/// state can make us allocate.
 const MAX_COUNTS: usize = 1 << 24;
 
 impl PixelState {
@@ -51,35 +51,34 @@ impl PixelState {
         }
     }
 
-    /// Bytes that are allocated, or in the parts themselves.
+    /// Returns the size of the parts in bytes, including their allocations.
     pub(super) fn allocated(&self) -> usize {
         let classwise = self.classwise.as_ref().map_or(0, Metric::size);
         let confusion: usize = self.confusion.iter().map(Metric::size).sum();
         self.nll.size() + classwise + confusion + self.reliability.size()
     }
 
-    /// Those of one image, on all threads of the current rayon pool; `first` is the index of its
-    /// first pixel among the batch's.
-    pub(super) fn of_picture(
-        picture: SegmentationBatch<'_>,
+    /// Computes the statistics of one image, on all threads of the current rayon pool. `first` is
+    /// the index of its first pixel in the batch.
+    pub(super) fn of_image(
+        image: SegmentationBatch<'_>,
         labels: Labels<'_>,
         width: usize,
         settings: &SegmentationSettings,
         first: usize,
     ) -> Result<Self> {
-        let empty = Self::new(picture.classes(), settings)?;
+        let empty = Self::new(image.classes(), settings)?;
         let distances = boundary_distances(labels, width, &settings.void, settings.void_edges)?;
         let bands: Vec<u8> =
             distances.into_iter().map(|distance| settings.bands.band(distance) as u8).collect();
         let add =
             |mut parts: Self, rows: PixelRows| parts.add(&rows, &bands, first).map(|()| parts);
         let merge = |mut a: Self, b: Self| a.merge(b).map(|()| a);
-        let all = picture
-            .par_chunks()
-            .try_fold(|| empty.clone(), add)
-            .try_reduce(|| empty.clone(), merge);
-        // Which of several errors comes first among threads is chance.
-        all.or_else(|_| picture.chunks().try_fold(empty.clone(), add))
+        let all =
+            image.par_chunks().try_fold(|| empty.clone(), add).try_reduce(|| empty.clone(), merge);
+        // With several errors the threads report an arbitrary one: the sequential pass reports the
+        // first.
+        all.or_else(|_| image.chunks().try_fold(empty.clone(), add))
     }
 
     fn add(&mut self, rows: &PixelRows, bands: &[u8], first: usize) -> Result<()> {
@@ -107,8 +106,8 @@ impl PixelState {
         self.reliability.update(GroupedRows::new(&input, &groups)?)
     }
 
-    /// Adds those of the same settings. What can fail, the sum of log-likelihoods and the number of
-    /// pixels, comes first, so that none of the parts is ahead of another afterwards.
+    /// Adds statistics with the same settings. The parts that can fail, the sum of log-likelihoods
+    /// and the number of pixels, are merged first, so an error leaves all parts consistent.
     pub(super) fn merge(&mut self, other: Self) -> Result<()> {
         self.nll.merge(other.nll)?;
         if let (Some(mine), Some(other)) = (&mut self.classwise, other.classwise) {
@@ -121,26 +120,26 @@ impl PixelState {
         self.reliability.merge(other.reliability)
     }
 
-    /// All bands in one matrix.
+    /// Returns the confusion matrix summed over all bands.
     pub(super) fn whole_confusion(&self) -> Option<ConfusionMatrix> {
         let mut bands = self.confusion.iter().cloned();
         let first = bands.next()?;
         bands.try_fold(first, |mut sum, band| sum.merge(band).map(|()| sum)).ok()
     }
 
-    /// The pixels of a band.
+    /// Returns the reliability bins of the pixels of a band.
     pub(super) fn reliability_of_band(&self, band: usize) -> ReliabilityBins {
         let classes = self.reliability.groups() / self.confusion.len();
         self.reliability.of(|group| group / classes == band)
     }
 
-    /// The pixels that are predicted as a class.
+    /// Returns the reliability bins of the pixels that are predicted as a class.
     pub(super) fn reliability_of_predicted(&self, class: usize) -> ReliabilityBins {
         let classes = self.reliability.groups() / self.confusion.len();
         self.reliability.of(|group| group % classes == class)
     }
 
-    /// All pixels.
+    /// Returns the reliability bins of all pixels.
     pub(super) fn whole_reliability(&self) -> ReliabilityBins {
         self.reliability.of(|_| true)
     }

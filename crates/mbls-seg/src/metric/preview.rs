@@ -8,12 +8,12 @@ use mbls_vision::Image;
 /// The quality of JPEG previews.
 const QUALITY: u8 = 85;
 
-/// An image as a PNG file.
+/// Encodes an image as a PNG file.
 ///
 /// # Errors
 ///
-/// [`Error::Other`] for other than one or three channels, and where the file would be too large for
-/// the format.
+/// [`Error::Other`] unless the image has one or three channels, or if it is too large for the
+/// format.
 pub fn image_png(image: &Image) -> Result<Vec<u8>> {
     image.validate()?;
     let area = image.height * image.width;
@@ -34,8 +34,8 @@ pub fn image_png(image: &Image) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-/// A map in a PNG file, as one whose longer side is at most `longest`: every pixel is one of the
-/// map's.
+/// Shrinks a map in a PNG file until its longer side is at most `longest`, by nearest-neighbour
+/// sampling, and returns a PNG file.
 ///
 /// # Errors
 ///
@@ -47,7 +47,8 @@ pub fn map_preview(png: &[u8], longest: u32) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-/// An image in a PNG file, as a JPEG file whose longer side is at most `longest`.
+/// Shrinks an image in a PNG file until its longer side is at most `longest`, and returns a JPEG
+/// file.
 ///
 /// # Errors
 ///
@@ -109,7 +110,7 @@ mod tests {
                 && photo.get_pixel(1, 5).0[0] > 150
                 && photo.get_pixel(18, 5).0[2] > 150
         );
-        // What is small enough stays as it is.
+        // A map that is small enough is unchanged.
         assert_eq!(
             image::load_from_memory(&map_preview(&png, 60).unwrap()).unwrap().to_rgb8(),
             whole

@@ -7,148 +7,153 @@ use mbls_core::metric::{
 use mbls_core::number::is_zero;
 use serde::{Deserialize, Serialize};
 
-/// The metrics of a segmentation on a data set. What is undefined, since no pixel says anything of
-/// it, is `None`.
+/// The segmentation metrics of a data set. A metric without pixels to define it is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentationReport {
     /// Number of images.
-    pub pictures: u64,
-    /// Images of void alone: they are in nothing else.
-    pub void_pictures: u64,
-    /// Number of pixels that count.
+    #[serde(rename = "pictures")]
+    pub images: u64,
+    /// Number of images with only void pixels. They contribute to no other field but `images`,
+    /// `void_pixels` and `by_image`.
+    #[serde(rename = "void_pictures")]
+    pub void_images: u64,
+    /// Number of pixels that are not void.
     pub pixels: u64,
     /// Number of void pixels.
     pub void_pixels: u64,
-    /// How far predictions and labels overlap.
+    /// Overlap of predictions and labels.
     pub overlap: Option<OverlapReport>,
-    /// Calibration of all pixels in one histogram, in the default conventions.
+    /// Calibration of all pixels in one histogram, with the default conventions.
     pub calibration: Option<PooledReport>,
-    /// The published protocol, where it was asked for.
+    /// The published protocol, if it was enabled.
     pub published: Option<PublishedReport>,
-    /// What was measured of each class, in their order.
+    /// Metrics per class, in the order of the classes.
     pub classes: Vec<ClassReport>,
-    /// By distance from the class boundaries.
+    /// Metrics by distance from the class boundaries.
     pub bands: Vec<BandReport>,
-    /// Expected calibration errors of single images.
-    pub picture_ece: Option<Quantiles>,
-    /// By image, in the order of their indices.
-    pub by_picture: Vec<PictureReport>,
+    /// Distribution of the expected calibration errors of single images.
+    #[serde(rename = "picture_ece")]
+    pub image_ece: Option<Quantiles>,
+    /// Metrics per image, in the order of their indices.
+    #[serde(rename = "by_picture")]
+    pub by_image: Vec<ImageReport>,
 }
 
-/// How far predictions and labels overlap, in means over classes.
+/// Overlap of predictions and labels, averaged over classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OverlapReport {
-    /// The share of pixels that are predicted right.
+    /// Fraction of pixels that are predicted correctly.
     pub pixel_accuracy: f64,
-    /// The same of pixels whose label is not 0.
+    /// Pixel accuracy over pixels whose label is not 0.
     pub foreground_accuracy: Option<f64>,
     /// Mean intersection over union.
     pub mean_iou: ClassMean,
     /// Mean Dice coefficient.
     pub mean_dice: ClassMean,
-    /// Mean class accuracy, which is recall.
+    /// Mean class accuracy (recall).
     pub mean_accuracy: ClassMean,
 }
 
-/// A mean over classes, by the classes that are in it.
+/// A mean over classes, in three conventions of which classes it includes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassMean {
-    /// All classes that have a score.
+    /// Over all classes with a score.
     pub with_background: Option<f64>,
-    /// Those from 1 on.
+    /// Over the classes from 1 on with a score.
     pub without_background: Option<f64>,
-    /// Those from 1 on, where a class without a score counts as 0: as published numbers of MbLS
-    /// are.
+    /// Over all classes from 1 on, a class without a score counting as 0. The published results of
+    /// MbLS use this convention.
     pub published: Option<f64>,
 }
 
-/// The calibration of all pixels in one histogram.
+/// Calibration of all pixels in one histogram.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PooledReport {
-    /// Mean negative log-likelihood of the labels; infinite where one has the probability 0.
+    /// Mean negative log-likelihood of the labels; infinite if a label has probability 0.
     #[serde(with = "mbls_core::number")]
     pub nll: f64,
-    /// The pixels whose label has the probability 0; saved where there are any.
+    /// Number of pixels whose label has probability 0; saved only if there are any.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub infinite_nll_pixels: u64,
     /// Expected calibration error.
     pub ece: f64,
     /// Maximum calibration error.
     pub mce: f64,
-    /// Classwise expected calibration error over all classes, where it was asked for.
+    /// Classwise expected calibration error over all classes, if it was enabled.
     pub cece: Option<f64>,
     /// Confidence and accuracy in bins.
     pub reliability: Reliability,
 }
 
-/// The published protocol: calibration per batch, without pixels of label 0, averaged over batches
-/// by their pixels.
+/// The published protocol: calibration per batch without the pixels of label 0, averaged over
+/// batches with the number of their pixels as weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PublishedReport {
-    /// The means; `None` where no batch had a pixel that counts.
+    /// The means; `None` if no batch had a pixel that counts.
     pub calibration: Option<SegmentationCalibrationReport>,
-    /// Batches in the means.
+    /// Number of batches in the means.
     pub batches: u64,
-    /// Batches without a pixel that counts, which were left out: published code fails on them.
+    /// Number of omitted batches without a pixel that counts. The published code fails on them.
     pub empty_batches: u64,
 }
 
-/// What was measured of one class.
+/// Metrics of one class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassReport {
-    /// Pixels of this label.
+    /// Number of pixels with this label.
     pub labelled: u64,
-    /// Pixels that were predicted as it.
+    /// Number of pixels that are predicted as this class.
     pub predicted: u64,
     /// Intersection over union.
     pub iou: Option<f64>,
     /// Dice coefficient.
     pub dice: Option<f64>,
-    /// The share of its pixels that are predicted right.
+    /// Fraction of the pixels with this label that are predicted correctly.
     pub accuracy: Option<f64>,
-    /// Expected calibration error of its probability over all pixels, whose mean over the classes
-    /// is the classwise error, where that was asked for.
+    /// Expected calibration error of the probability of this class over all pixels, if the
+    /// classwise error was enabled. Its mean over the classes is the classwise error.
     pub ece: Option<f64>,
-    /// Expected calibration error of the confidence where it is predicted.
+    /// Expected calibration error of the confidence where this class is predicted.
     pub predicted_ece: Option<f64>,
-    /// Confidence and accuracy where it is predicted.
+    /// Confidence and accuracy in bins where this class is predicted.
     pub reliability: Option<Reliability>,
 }
 
-/// The pixels of one range of distances from the class boundaries.
+/// Metrics of the pixels in one range of distances from the class boundaries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BandReport {
     /// The range, as text.
     pub name: String,
-    /// Its least distance in pixels.
+    /// Smallest distance in pixels.
     pub from: u32,
-    /// Its largest one, `None` for no end.
+    /// Largest distance in pixels; `None` if there is no upper end.
     pub to: Option<u32>,
     /// Number of pixels.
     pub pixels: u64,
-    /// The share that is predicted right.
+    /// Fraction that is predicted correctly.
     pub accuracy: Option<f64>,
-    /// Their mean confidence.
+    /// Mean confidence.
     pub confidence: Option<f64>,
     /// Expected calibration error of the confidence.
     pub ece: Option<f64>,
-    /// Intersection over union within the band, averaged over the classes that are in it.
+    /// Intersection over union within the band, averaged over the classes that occur in it.
     pub mean_iou: Option<f64>,
     /// Confidence and accuracy in bins.
     pub reliability: Option<Reliability>,
 }
 
-/// One image. [`SegmentationMetrics::reliability_of`](super::SegmentationMetrics::reliability_of)
-/// has its diagram.
+/// Metrics of one image.
+/// [`SegmentationMetrics::reliability_of`](super::SegmentationMetrics::reliability_of) returns its
+/// reliability diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PictureReport {
-    /// Its place in the data set.
+pub struct ImageReport {
+    /// Index of the image in the data set.
     pub index: u64,
-    /// Number of pixels that count.
+    /// Number of pixels that are not void.
     pub pixels: u64,
-    /// The share that is predicted right.
+    /// Fraction that is predicted correctly.
     pub accuracy: Option<f64>,
-    /// Their mean confidence.
+    /// Mean confidence.
     pub confidence: Option<f64>,
     /// Expected calibration error of the confidence.
     pub ece: Option<f64>,
@@ -156,13 +161,13 @@ pub struct PictureReport {
 
 impl SegmentationReport {
     pub(super) fn of(state: &State) -> Self {
-        let by_picture: Vec<PictureReport> =
-            state.pictures.iter().map(|(&index, bins)| PictureReport::of(index, bins)).collect();
+        let by_image: Vec<ImageReport> =
+            state.images.iter().map(|(&index, bins)| ImageReport::of(index, bins)).collect();
         let overlap = state.parts.whole_confusion().and_then(|confusion| confusion.value());
-        let errors: Vec<f64> = by_picture.iter().filter_map(|picture| picture.ece).collect();
+        let errors: Vec<f64> = by_image.iter().filter_map(|image| image.ece).collect();
         Self {
-            pictures: by_picture.len() as u64,
-            void_pictures: by_picture.iter().filter(|picture| picture.pixels == 0).count() as u64,
+            images: by_image.len() as u64,
+            void_images: by_image.iter().filter(|image| image.pixels == 0).count() as u64,
             pixels: state.parts.nll.n(),
             void_pixels: state.void_pixels,
             overlap: overlap.as_ref().and_then(OverlapReport::of),
@@ -176,8 +181,8 @@ impl SegmentationReport {
             bands: (0..state.settings.bands.len())
                 .map(|band| BandReport::of(state, band))
                 .collect(),
-            picture_ece: Quantiles::of(&errors),
-            by_picture,
+            image_ece: Quantiles::of(&errors),
+            by_image,
         }
     }
 }
@@ -254,7 +259,7 @@ impl BandReport {
     }
 }
 
-impl PictureReport {
+impl ImageReport {
     fn of(index: u64, bins: &ReliabilityBins) -> Self {
         let reliability = bins.value();
         Self {

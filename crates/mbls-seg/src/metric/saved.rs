@@ -15,18 +15,18 @@ fn invalid(problem: String) -> Error {
     <State as metric::MetricState>::invalid(problem)
 }
 
-/// An error where two things of a state that must agree do not.
+/// Returns an error if two parts of a state that must agree differ.
 fn agree<T: PartialEq + std::fmt::Debug>(what: &str, left: T, right: T) -> Result<()> {
     if left == right { Ok(()) } else { Err(invalid(format!("{what}: {left:?} and {right:?}"))) }
 }
 
-/// Every part has checked itself when it was read; here they are compared with each other.
+/// Each part is validated when it is read; this conversion compares the parts with each other.
 impl TryFrom<Saved<State>> for SegmentationMetrics {
     type Error = Error;
 
     fn try_from(saved: Saved<State>) -> Result<Self> {
         let state = saved.into_state();
-        // Refuses the settings, and says what sizes they lead to.
+        // Validates the settings, and has the sizes that they imply.
         let empty = Self::new(state.classes, state.settings.clone())?.state;
         let (parts, bins, n) = (&state.parts, state.settings.bins, state.parts.nll.n());
         agree(
@@ -55,33 +55,33 @@ impl TryFrom<Saved<State>> for SegmentationMetrics {
         agree("pixels", n, parts.reliability.n())?;
 
         let mut sum = ReliabilityBins::new(bins)?;
-        for picture in state.pictures.values() {
-            sum.merge(picture.clone())?;
+        for image in state.images.values() {
+            sum.merge(image.clone())?;
         }
         if sum != parts.whole_reliability() {
             return Err(invalid(format!(
-                "the diagrams of its {} pictures are not that of all",
-                state.pictures.len()
+                "the diagrams of its {} images do not add up to the diagram of all pixels",
+                state.images.len()
             )));
         }
-        if state.pictures.is_empty() && state.void_pixels > 0 {
-            return Err(invalid(format!("{} void pixels of no picture", state.void_pixels)));
+        if state.images.is_empty() && state.void_pixels > 0 {
+            return Err(invalid(format!("{} void pixels without an image", state.void_pixels)));
         }
         agree("published protocol", state.settings.published, state.published.is_some())?;
         if let Some(published) = &state.published {
             agree("protocol", SegmentationProtocol::Reference, published.calibration.protocol())?;
             agree("bins of the published protocol", bins, published.calibration.bins())?;
             let (pixels, batches) = (published.calibration.n(), published.batches);
-            let pictures = state.pictures.len() as u64;
+            let images = state.images.len() as u64;
             let most = batches.checked_add(published.empty_batches);
             if pixels > n
                 || batches > pixels
                 || (batches == 0) != (pixels == 0)
-                || most.is_none_or(|all| all > pictures)
+                || most.is_none_or(|all| all > images)
             {
                 let (empty, n) = (published.empty_batches, pixels);
                 return Err(invalid(format!(
-                    "{batches} batches of {n} pixels, {empty} empty, {pictures} pictures"
+                    "{batches} batches of {n} pixels, {empty} empty, {images} images"
                 )));
             }
         }

@@ -1,29 +1,28 @@
 use super::{DistanceBands, VoidEdges};
 use serde::{Deserialize, Serialize};
 
-/// What a [`SegmentationMetrics`](super::SegmentationMetrics) measures.
+/// Settings of [`SegmentationMetrics`](super::SegmentationMetrics).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SegmentationSettings {
-    /// Bins of confidence; 15 is usual.
+    /// Number of confidence bins; usually 15.
     pub bins: usize,
-    /// Labels whose pixels count nowhere, any integers such as 255 or -100; whatever the logits
-    /// say there.
+    /// Labels whose pixels are ignored, any integers such as 255 or -100. Their logits may have any
+    /// value.
     pub void: Vec<i64>,
-    /// Distances from the class boundaries that are told apart.
+    /// Ranges of distances from the class boundaries.
     pub bands: DistanceBands,
-    /// Whether the border of void is a boundary.
+    /// Whether the border of void counts as a class boundary.
     pub void_edges: VoidEdges,
-    /// Whether the probabilities of all classes are compared with their labels, which takes as
-    /// long as all else.
+    /// Whether to compute the classwise calibration error, which takes as long as everything else.
     pub classwise: bool,
-    /// Whether the published protocol is computed beside the pooled one, for another look at the
-    /// pixels whose label is not 0.
+    /// Whether to compute the published protocol in addition to the pooled one, which needs another
+    /// pass over the pixels whose label is not 0.
     pub published: bool,
 }
 
-/// 15 bins, 255 is void and its border no boundary, the bands of [`DistanceBands::default`], all
-/// classes and both protocols.
+/// 15 bins, void label 255 whose border is not a boundary, the bands of
+/// [`DistanceBands::default`], the classwise error and both protocols.
 impl Default for SegmentationSettings {
     fn default() -> Self {
         Self {

@@ -7,26 +7,28 @@ use mbls_core::metric::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What [`SegmentationMetrics`](super::SegmentationMetrics) keeps.
+/// State of [`SegmentationMetrics`](super::SegmentationMetrics).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct State {
     pub(super) settings: SegmentationSettings,
     pub(super) classes: usize,
     pub(super) parts: PixelState,
-    /// By index.
-    pub(super) pictures: BTreeMap<u64, ReliabilityBins>,
+    /// Reliability bins of each image, by its index.
+    #[serde(rename = "pictures")]
+    pub(super) images: BTreeMap<u64, ReliabilityBins>,
     pub(super) void_pixels: u64,
     pub(super) published: Option<Published>,
 }
 
-/// The published protocol.
+/// State of the published protocol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Published {
     pub(super) calibration: SegmentationCalibration,
-    /// Batches that added to it, and such as had no pixel that counts.
+    /// Number of batches with a pixel that counts.
     pub(super) batches: u64,
+    /// Number of batches without one.
     pub(super) empty_batches: u64,
 }
 

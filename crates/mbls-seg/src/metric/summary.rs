@@ -1,27 +1,28 @@
 use serde::{Deserialize, Serialize};
 
-/// Mean and quantiles of numbers, one per image.
+/// Mean and quantiles of one number per image.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
-    /// How many there are, at least 1.
+    /// Number of values, at least 1.
     pub count: usize,
-    /// Their mean: every image weighs the same, whatever its size.
+    /// Mean of the values. Every image has the same weight, whatever its size.
     pub mean: f64,
-    /// The least.
+    /// Minimum.
     pub min: f64,
-    /// A quarter is below.
+    /// 0.25 quantile.
     pub lower_quartile: f64,
-    /// Half are below.
+    /// 0.5 quantile.
     pub median: f64,
-    /// Three quarters are below.
+    /// 0.75 quantile.
     pub upper_quartile: f64,
-    /// The largest.
+    /// Maximum.
     pub max: f64,
 }
 
 impl Quantiles {
-    /// Those of finite numbers, `None` for none: at position `q (count - 1)` of the sorted numbers,
-    /// interpolated linearly, as numpy and PyTorch have it.
+    /// Computes the mean and quantiles of finite numbers; `None` if there are none. A quantile is
+    /// at position `q (count - 1)` of the sorted numbers, interpolated linearly, as in numpy and
+    /// PyTorch.
     ///
     /// ```
     /// use mbls_seg::metric::Quantiles;
@@ -42,7 +43,7 @@ impl Quantiles {
         };
         Some(Self {
             count: sorted.len(),
-            // Of the sorted numbers, so that their order is not part of it.
+            // Summed in sorted order, so the result does not depend on the order of the values.
             mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
             min,
             lower_quartile: at(0.25),

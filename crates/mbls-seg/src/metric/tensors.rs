@@ -1,22 +1,22 @@
-use super::{Pictures, SegmentationMetrics};
+use super::{SegmentationMetrics, SegmentedImages};
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use mbls_core::metric::{Labels, Metric};
 use mbls_core::{Error, Result};
 
 impl SegmentationMetrics {
-    /// Adds a batch of images that a network's tensors hold, on any device.
+    /// Adds a batch of images from tensors on any device.
     ///
-    /// Logits in f32 on the CPU are read where they are; others are converted first.
+    /// f32 logits on the CPU are read in place; others are converted first.
     ///
     /// # Shapes
     ///
-    /// `logits` `[N, C, H, W]` of any float type, `labels` `[N, H, W]` of any integer type,
+    /// `logits` is `[N, C, H, W]` of any float type, `labels` `[N, H, W]` of any integer type and
     /// `indices` `[N]`.
     ///
     /// # Errors
     ///
-    /// Those of [`update`](Metric::update); [`Error::Shape`] for tensors of other ranks,
-    /// [`Error::ElementType`] for labels of another type, [`Error::Candle`] where candle fails.
+    /// The errors of [`update`](Metric::update); [`Error::Shape`] for tensors of other shapes,
+    /// [`Error::ElementType`] for labels of another type, [`Error::Candle`] if candle fails.
     pub fn update_tensors(
         &mut self,
         logits: &Tensor,
@@ -33,7 +33,7 @@ impl SegmentationMetrics {
             let found = labels.dtype().as_str();
             return Err(Error::ElementType { what: "labels", expected: "an integer type", found });
         }
-        // The type that all others fit into, and the usual one as it is.
+        // u32 labels, the usual type, are used as they are; all others fit into i64.
         let labels = labels.flatten_all()?;
         let (unsigned, signed): (Vec<u32>, Vec<i64>) = match labels.dtype() {
             DType::U32 => (labels.to_vec1()?, Vec::new()),
@@ -51,7 +51,7 @@ impl SegmentationMetrics {
         };
         let start = layout.start_offset();
         let logits = &values[start..start + images * classes * height * width];
-        self.update(Pictures {
+        self.update(SegmentedImages {
             logits: logits.into(),
             shape: [images, classes, height, width],
             labels,

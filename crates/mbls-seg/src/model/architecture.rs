@@ -12,7 +12,7 @@ use mbls_vision::model::pretrained::{self, Head, Pretrained};
 use std::fmt;
 use std::str::FromStr;
 
-/// A network by its name, such as `deeplabv3-r50`: what a recipe names and a program builds.
+/// A network architecture, identified by its name in recipes, such as `deeplabv3-r50`.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -35,12 +35,12 @@ pub struct Architecture {
     depth: usize,
 }
 
-/// What kind of network an [`Architecture`] is.
+/// Family of networks that an [`Architecture`] belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// segmentation_models_pytorch's [`DeepLabV3`].
+    /// The [`DeepLabV3`] of segmentation_models_pytorch.
     DeepLabV3,
-    /// torchvision's [`DeepLabV3`].
+    /// The [`DeepLabV3`] of torchvision.
     DeepLabV3Torchvision,
     /// A [`DeepLabV3Plus`].
     DeepLabV3Plus,
@@ -48,7 +48,7 @@ pub enum Family {
     UNet,
 }
 
-/// The families, and the numbers of layers that their encoders have.
+/// The families with the available depths of their encoders.
 const FAMILIES: [(Family, &[usize]); 4] = [
     (Family::DeepLabV3, &[18, 34, 50, 101]),
     (Family::DeepLabV3Torchvision, &[50, 101]),
@@ -56,7 +56,7 @@ const FAMILIES: [(Family, &[usize]); 4] = [
     (Family::UNet, &[18, 34, 50, 101]),
 ];
 
-/// The shape of a network that [`Architecture`] names.
+/// The configuration of a network, see [`Architecture::network`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Network {
     /// A [`DeepLabV3`].
@@ -67,36 +67,37 @@ pub enum Network {
     UNet(UNetConfig),
 }
 
-/// What a network may have besides its shape.
+/// Options of a network in addition to its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Dropout after the spatial pyramid; [`Network::dropout`] says how much the original has.
+    /// Dropout after the spatial pyramid; [`Network::dropout`] returns the probability in the
+    /// original.
     pub dropout: Option<Dropout>,
 }
 
 impl Architecture {
-    /// All of them.
+    /// Returns all architectures.
     pub fn all() -> impl Iterator<Item = Self> {
         FAMILIES
             .iter()
             .flat_map(|&(family, depths)| depths.iter().map(move |&depth| Self { family, depth }))
     }
 
-    /// Its kind.
+    /// Returns the family.
     pub fn family(self) -> Family {
         self.family
     }
 
-    /// The number of layers of its encoder.
+    /// Returns the number of layers of the encoder.
     pub fn depth(self) -> usize {
         self.depth
     }
 
-    /// Its shape for images of this many channels.
+    /// Returns the configuration of the network for images with `channels` channels.
     ///
     /// # Errors
     ///
-    /// Where `classes` or `channels` is 0 or too large.
+    /// An error if `classes` or `channels` is 0 or too large.
     pub fn network(self, classes: usize, channels: usize) -> Result<Network> {
         let depth = self.depth;
         let mut network = match self.family {
@@ -130,12 +131,12 @@ impl Architecture {
 }
 
 impl Network {
-    /// The network of this shape, its variables from `vb`.
+    /// Builds the network, with variables from `vb`.
     ///
     /// # Errors
     ///
-    /// Where a field is out of its range, the builder has no such tensors, or dropout is asked for
-    /// where there is no place for it.
+    /// An error if a field is out of range, if `vb` has no such tensors, or if `options` has
+    /// dropout for a network without a place for it.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
         let Options { dropout } = options;
         Ok(match self {
@@ -150,7 +151,7 @@ impl Network {
         })
     }
 
-    /// The dropout of the original; `None` where it has none.
+    /// Returns the dropout probability of the original network; `None` if it has no dropout.
     pub fn dropout(&self) -> Option<f64> {
         match self {
             Self::DeepLabV3(_) | Self::DeepLabV3Plus(_) => Some(DROPOUT),
@@ -158,7 +159,7 @@ impl Network {
         }
     }
 
-    /// The name of its encoder.
+    /// Returns the name of the encoder.
     pub fn encoder(&self) -> &'static str {
         match self {
             Self::DeepLabV3(config) => config.origin.names().encoder,
@@ -166,7 +167,7 @@ impl Network {
         }
     }
 
-    /// The name of its classifier, whose tensors are `{head}.weight` and `{head}.bias`.
+    /// Returns the name of the classifier, whose tensors are `{head}.weight` and `{head}.bias`.
     pub fn head(&self) -> &'static str {
         match self {
             Self::DeepLabV3(config) => config.origin.names().classifier,
@@ -174,15 +175,16 @@ impl Network {
         }
     }
 
-    /// Sets the network's variables in `store`, where it was built, to the weights of a whole
-    /// network of the same origin.
+    /// Sets the variables of the network in `store`, with which it was built, to the pretrained
+    /// weights of a complete network of the same origin.
     ///
-    /// The classifier is taken as [`Head`] says. Auxiliary classifiers (`aux_classifier`,
-    /// `classification_head`) are taken likewise, and left out where the network has none.
+    /// `choice` determines how the classifier is loaded. It also applies to auxiliary
+    /// classifiers (`aux_classifier`, `classification_head`), which are skipped if this network has
+    /// none.
     ///
     /// # Errors
     ///
-    /// As [`pretrained::load`].
+    /// The errors of [`pretrained::load`].
     pub fn load(
         &self,
         store: &ParamStore,
@@ -198,12 +200,12 @@ impl Network {
         )
     }
 
-    /// Sets the network's encoder in `store`, where it was built, to the weights of torchvision's
-    /// classifier, such as those of ImageNet.
+    /// Sets the encoder of the network in `store`, with which it was built, to the weights of a
+    /// torchvision classifier, such as one trained on ImageNet.
     ///
     /// # Errors
     ///
-    /// As [`pretrained::load_encoder`].
+    /// The errors of [`pretrained::load_encoder`].
     pub fn load_encoder(&self, store: &ParamStore, checkpoint: &Checkpoint) -> Result<Pretrained> {
         pretrained::load_encoder(store, self.encoder(), checkpoint, "fc")
     }

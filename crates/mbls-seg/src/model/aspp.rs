@@ -7,20 +7,19 @@ use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{AdaptiveAvgPool2d, Dropout, Error};
 
-/// Shape of the spatial pyramid of [`DeepLabV3`](super::DeepLabV3) and
-/// [`DeepLabV3Plus`](super::DeepLabV3Plus): what looks at the encoder's result from several
-/// distances at once.
+/// Configuration of the atrous spatial pyramid pooling of [`DeepLabV3`](super::DeepLabV3) and
+/// [`DeepLabV3Plus`](super::DeepLabV3Plus), which samples the encoder features at several scales.
 ///
-/// Side by side stand a 1x1 convolution, a 3x3 one for each of `rates`, dilated by it, and the mean
-/// over the image behind a 1x1 convolution; another 1x1 convolution mixes them. Batch norm and ReLU
-/// follow each.
+/// The parallel branches are a 1x1 convolution, a dilated 3x3 convolution for each of `rates`, and
+/// a 1x1 convolution of the mean over the image. Another 1x1 convolution merges them. Batch norm
+/// and ReLU follow each convolution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AsppConfig {
-    /// Channels of every branch and of the result.
+    /// Number of channels of each branch and of the output.
     pub channels: usize,
-    /// The dilation of the 3x3 convolutions.
+    /// Dilations of the 3x3 convolutions.
     pub rates: Vec<usize>,
-    /// Whether the 3x3 convolutions are separable: one for each channel alone, then a 1x1
+    /// Whether the 3x3 convolutions are separable: a depthwise convolution followed by a 1x1
     /// convolution.
     pub separable: bool,
 }
@@ -30,7 +29,7 @@ impl AsppConfig {
         check_size(network, "channels", self.channels)?;
         if self.rates.is_empty() || self.rates.len() > 16 {
             let rates = format!("{:?}", self.rates);
-            return Err(Error::network(network, "rates", rates, "1 to 16 of them"));
+            return Err(Error::network(network, "rates", rates, "1 to 16 rates"));
         }
         self.rates.iter().try_for_each(|&rate| check_size(network, "a rate", rate))
     }

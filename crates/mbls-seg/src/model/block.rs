@@ -1,23 +1,23 @@
-//! What every decoder consists of.
+//! The building block of the decoders.
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{Conv2d, ConvConfig, ConvInit};
 use mbls_vision::model::ConvNorm;
 
-/// `relu(norm(conv(x)))` of the input's size; a separable convolution first looks around in every
-/// channel, then mixes these.
+/// `relu(norm(conv(x)))` with the spatial size of the input. A separable convolution is a depthwise
+/// convolution followed by a 1x1 convolution.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
     depthwise: Option<Conv2d>,
     unit: ConvNorm,
 }
 
-/// The shape of a [`Block`].
+/// Configuration of a [`Block`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BlockShape {
     pub(super) channels: [usize; 2],
-    /// One odd side.
+    /// Side of the kernel, an odd number.
     pub(super) kernel: usize,
     pub(super) dilation: usize,
     pub(super) separable: bool,
@@ -25,14 +25,14 @@ pub(super) struct BlockShape {
 }
 
 impl BlockShape {
-    /// A convolution that starts as PyTorch's do.
+    /// Creates a dense convolution with PyTorch's default initialisation.
     pub(super) fn new(channels: [usize; 2], kernel: usize) -> Self {
         Self { channels, kernel, dilation: 1, separable: false, init: ConvInit::TorchUniform }
     }
 }
 
 impl Block {
-    /// A separable convolution's parts are `0` and `1` of `conv`.
+    /// Builds a block. The parts of a separable convolution are `0` and `1` of `conv`.
     pub(super) fn new(shape: BlockShape, conv: VarBuilder, norm: VarBuilder) -> Result<Self> {
         let BlockShape { channels, kernel, dilation, separable, init } = shape;
         let plain = ConvConfig { init, ..ConvConfig::before_norm() };
@@ -52,7 +52,7 @@ impl Block {
         })
     }
 
-    /// Parts `0` and `1` of one builder.
+    /// Builds a block whose convolution and norm are `0` and `1` of `vb`.
     pub(super) fn sequence(shape: BlockShape, vb: VarBuilder) -> Result<Self> {
         Self::new(shape, vb.pp("0"), vb.pp("1"))
     }

@@ -1,12 +1,11 @@
-//! From features to the logits of every pixel.
+//! Per-pixel classifier.
 
 use super::size_of;
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
 use mbls_nn::{Bilinear2d, Conv2d, ConvConfig, ConvInit};
 
-/// A convolution with bias, whose result is brought to the size of the image by bilinear
-/// interpolation.
+/// A convolution with bias, followed by bilinear interpolation to the size of the image.
 #[derive(Clone, Debug)]
 pub(super) struct Classifier {
     conv: Conv2d,
@@ -14,7 +13,8 @@ pub(super) struct Classifier {
 }
 
 impl Classifier {
-    /// `channels` are those of the features and the classes; `kernel` is one odd side.
+    /// Builds a classifier. `channels` is the number of feature channels and of classes; `kernel`
+    /// is the side of the kernel, an odd number.
     pub(super) fn new(
         channels: [usize; 2],
         kernel: usize,
@@ -33,7 +33,7 @@ impl Classifier {
     }
 }
 
-/// Bilinear interpolation, where there is anything to do.
+/// Interpolates bilinearly to `size`; returns the input if it has this size.
 pub(super) fn resize(x: &Tensor, size: [usize; 2], align_corners: bool) -> Result<Tensor> {
     if size_of(x)? == size {
         return Ok(x.clone());

@@ -11,29 +11,29 @@ use mbls_vision::model::{ResNetConfig, ResNetEncoder};
 
 const NAME: &str = "DeepLabV3";
 
-/// Shape of a [`DeepLabV3`].
+/// Configuration of a [`DeepLabV3`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeepLabV3Config {
     /// The encoder; its `pool` and `classes` have no effect.
     pub encoder: ResNetConfig,
     /// The spatial pyramid.
     pub aspp: AsppConfig,
-    /// Names and upsampling.
+    /// The implementation that determines parameter names, dilation and upsampling.
     pub origin: Origin,
-    /// Whether a second classifier sits on the stage before the last, to be trained along:
-    /// torchvision's `aux_loss`.
+    /// Whether there is an auxiliary classifier on the second-to-last stage, for training
+    /// (torchvision's `aux_loss`).
     pub auxiliary: bool,
-    /// Number of logits for a pixel, 1 to 65536.
+    /// Number of logits per pixel, 1 to 65536.
     pub classes: usize,
 }
 
 impl DeepLabV3Config {
-    /// The network on an encoder of 18, 34, 50, 101 or 152 layers as its origin makes it: output
-    /// stride 8, rates 12, 24 and 36, 256 channels.
+    /// Returns the default configuration of `origin` with an encoder of 18, 34, 50, 101 or 152
+    /// layers: output stride 8, rates 12, 24 and 36, 256 channels.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where there is no encoder of `depth` layers.
+    /// [`mbls_nn::Error::Network`] if there is no encoder with `depth` layers.
     pub fn new(origin: Origin, depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let aspp = AsppConfig { channels: 256, rates: Vec::new(), separable: false };
         let config = Self {
@@ -46,15 +46,15 @@ impl DeepLabV3Config {
         config.with_output_stride(8)
     }
 
-    /// The same with another number of the image's rows for one of the encoder's result, 8 or 16,
-    /// and the rates of the paper for it: 12, 24 and 36 or half of that.
+    /// Sets the output stride to 8 or 16, and the rates to those of the paper for it: 12, 24 and 36
+    /// for 8, half of them for 16.
     ///
-    /// segmentation_models_pytorch leaves the rates at 12, 24 and 36; set
-    /// [`rates`](AsppConfig::rates) to them for its checkpoints of output stride 16.
+    /// segmentation_models_pytorch keeps the rates 12, 24 and 36 for both. Set
+    /// [`rates`](AsppConfig::rates) to them to load its checkpoints of output stride 16.
     ///
     /// # Errors
     ///
-    /// Where it is another number.
+    /// [`mbls_nn::Error::Network`] for another output stride.
     pub fn with_output_stride(mut self, output_stride: usize) -> mbls_nn::Result<Self> {
         dilate(NAME, &mut self.encoder, output_stride, self.origin.dilation())?;
         self.aspp.rates = [12, 24, 36].map(|rate| rate * 8 / output_stride).to_vec();
@@ -65,7 +65,7 @@ impl DeepLabV3Config {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] for the first that is out of its range.
+    /// [`mbls_nn::Error::Network`] for the first field that is out of range.
     pub fn validate(&self) -> mbls_nn::Result<()> {
         self.encoder.validate()?;
         self.aspp.validate(NAME)?;
@@ -87,23 +87,22 @@ impl DeepLabV3Config {
     }
 }
 
-/// DeepLabV3: a residual network whose last stages are dilated, a spatial pyramid ([`AsppConfig`]),
-/// a 3x3 convolution, a classifier of every pixel, and bilinear interpolation to the image's size.
+/// DeepLabV3: a residual network with dilated last stages, a spatial pyramid ([`AsppConfig`]), a
+/// 3x3 convolution, a per-pixel classifier, and bilinear interpolation to the size of the image.
 ///
-/// Dropout follows the pyramid where [`with_dropout`](Self::with_dropout) says so; the originals'
-/// is [`DROPOUT`](super::DROPOUT).
+/// Dropout after the pyramid is off unless set by [`with_dropout`](Self::with_dropout); the
+/// original implementations use [`DROPOUT`](super::DROPOUT).
 ///
 /// # Shapes
 ///
-/// `[N, in_channels, H, W]` to `[N, classes, H, W]` for any H and W, where
-/// segmentation_models_pytorch demands multiples of the output stride. In training N is at least 2,
-/// because the pyramid normalises one value of each image. [`Origin`] lists the parameters.
+/// `[N, in_channels, H, W]` to `[N, classes, H, W]` for any H and W; segmentation_models_pytorch
+/// requires multiples of the output stride. In training, N is at least 2 because the pyramid
+/// applies batch norm to one value per image and channel. [`Origin`] lists the parameters.
 ///
 /// # References
 ///
-/// Chen et al.: Rethinking Atrous Convolution for Semantic Image Segmentation (2017); names, order
-/// and details are those of segmentation_models_pytorch (BSD 3-clause for its DeepLab) and
-/// torchvision.
+/// Chen et al.: Rethinking Atrous Convolution for Semantic Image Segmentation (2017). Names, order
+/// and details follow segmentation_models_pytorch (BSD 3-clause for its DeepLab) and torchvision.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -128,7 +127,7 @@ pub struct DeepLabV3 {
     config: DeepLabV3Config,
 }
 
-/// A classifier on an earlier stage, as of a fully convolutional network.
+/// The auxiliary classifier on an earlier stage, a fully convolutional head.
 #[derive(Clone, Debug)]
 struct Auxiliary {
     block: Block,
@@ -137,12 +136,12 @@ struct Auxiliary {
 }
 
 impl DeepLabV3 {
-    /// The network that `config` describes.
+    /// Builds the network that `config` describes, with variables from `vb`.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle
-    /// reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] if a field of `config` is out of range; the error of candle if
+    /// `vb` has no such tensors.
     pub fn new(config: DeepLabV3Config, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let (names, align_corners) = (config.origin.names(), config.origin.align_corners());
@@ -173,16 +172,16 @@ impl DeepLabV3 {
         Ok(Self { encoder, aspp, last, classifier: main, auxiliary, config })
     }
 
-    /// Returns the network with this dropout after its pyramid, or with none; a clone of it knows
-    /// the position of its masks.
+    /// Returns the network with this dropout after its pyramid, or without dropout. A clone of the
+    /// [`Dropout`] shares the position in its stream of masks.
     #[must_use]
     pub fn with_dropout(mut self, dropout: impl Into<Option<Dropout>>) -> Self {
         self.aspp.set_dropout(dropout.into());
         self
     }
 
-    /// The network with dropout before its auxiliary classifier, if it has one; torchvision's is
-    /// 0.1.
+    /// Returns the network with dropout before its auxiliary classifier, if it has one. torchvision
+    /// uses 0.1.
     #[must_use]
     pub fn with_auxiliary_dropout(mut self, dropout: Dropout) -> Self {
         if let Some(auxiliary) = &mut self.auxiliary {
@@ -191,12 +190,12 @@ impl DeepLabV3 {
         self
     }
 
-    /// Its shape.
+    /// Returns the configuration.
     pub fn config(&self) -> &DeepLabV3Config {
         &self.config
     }
 
-    /// The logits of the classifier and of the auxiliary one.
+    /// Computes the logits of the classifier and of the auxiliary classifier.
     ///
     /// # Shapes
     ///
@@ -204,7 +203,7 @@ impl DeepLabV3 {
     ///
     /// # Errors
     ///
-    /// As `forward_t`, and where the network has no auxiliary classifier.
+    /// The errors of `forward_t`, and an error if the network has no auxiliary classifier.
     pub fn forward_with_auxiliary(&self, images: &Tensor, train: bool) -> Result<[Tensor; 2]> {
         let Some(Auxiliary { block, dropout, classifier }) = &self.auxiliary else {
             bail!(

@@ -11,40 +11,41 @@ use mbls_vision::model::{ResNetConfig, ResNetEncoder, StageDilation};
 
 const NAME: &str = "DeepLabV3+";
 
-/// Shape of a [`DeepLabV3Plus`].
+/// Configuration of a [`DeepLabV3Plus`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeepLabV3PlusConfig {
     /// The encoder; its `pool` and `classes` have no effect.
     pub encoder: ResNetConfig,
     /// The spatial pyramid.
     pub aspp: AsppConfig,
-    /// Channels that the first stage's result is narrowed to before it joins the pyramid's.
+    /// Number of channels to which the features of the first stage are projected before they are
+    /// concatenated with the output of the pyramid.
     pub low_level: usize,
-    /// Number of logits for a pixel, 1 to 65536.
+    /// Number of logits per pixel, 1 to 65536.
     pub classes: usize,
 }
 
 impl DeepLabV3PlusConfig {
-    /// The network on an encoder of 18, 34, 50, 101 or 152 layers as segmentation_models_pytorch
-    /// makes it: output stride 16, separable convolutions at rates 12, 24 and 36, 256 channels,
-    /// 48 of the first stage.
+    /// Returns the default configuration of segmentation_models_pytorch with an encoder of 18, 34,
+    /// 50, 101 or 152 layers: output stride 16, separable convolutions at rates 12, 24 and 36, 256
+    /// channels, and 48 channels of the first stage.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where there is no encoder of `depth` layers.
+    /// [`mbls_nn::Error::Network`] if there is no encoder with `depth` layers.
     pub fn new(depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let aspp = AsppConfig { channels: 256, rates: vec![12, 24, 36], separable: true };
         Self { encoder: ResNetConfig::torchvision(depth, 0)?, aspp, low_level: 48, classes }
             .with_output_stride(16)
     }
 
-    /// The same with another number of the image's rows for one of the encoder's result: 8 or 16.
+    /// Sets the output stride to 8 or 16.
     ///
-    /// The rates stay; in the paper those of output stride 16 are 6, 12 and 18.
+    /// The rates are unchanged; the paper uses 6, 12 and 18 for output stride 16.
     ///
     /// # Errors
     ///
-    /// Where it is another number.
+    /// [`mbls_nn::Error::Network`] for another output stride.
     pub fn with_output_stride(mut self, output_stride: usize) -> mbls_nn::Result<Self> {
         dilate(NAME, &mut self.encoder, output_stride, StageDilation::Throughout)?;
         Ok(self)
@@ -54,7 +55,7 @@ impl DeepLabV3PlusConfig {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] for the first that is out of its range.
+    /// [`mbls_nn::Error::Network`] for the first field that is out of range.
     pub fn validate(&self) -> mbls_nn::Result<()> {
         self.encoder.validate()?;
         self.aspp.validate(NAME)?;
@@ -63,25 +64,25 @@ impl DeepLabV3PlusConfig {
     }
 }
 
-/// DeepLabV3+: as [`DeepLabV3`](super::DeepLabV3) with separable convolutions, but the pyramid's
-/// result is brought to the size of the first stage's and joined with it before a classifier sees
-/// both.
+/// DeepLabV3+: [`DeepLabV3`](super::DeepLabV3) with separable convolutions and a decoder. The
+/// output of the pyramid is resized to the size of the first stage's features and concatenated with
+/// them before the classifier.
 ///
-/// Dropout follows the pyramid where [`with_dropout`](Self::with_dropout) says so; the original's
-/// is [`DROPOUT`](super::DROPOUT).
+/// Dropout after the pyramid is off unless set by [`with_dropout`](Self::with_dropout); the
+/// original implementation uses [`DROPOUT`](super::DROPOUT).
 ///
 /// # Shapes
 ///
-/// `[N, in_channels, H, W]` to `[N, classes, H, W]` for any H and W, where
-/// segmentation_models_pytorch demands multiples of the output stride. In training N is at least 2,
-/// because the pyramid normalises one value of each image. Parameters `encoder`, `decoder.aspp.0`
+/// `[N, in_channels, H, W]` to `[N, classes, H, W]` for any H and W; segmentation_models_pytorch
+/// requires multiples of the output stride. In training, N is at least 2 because the pyramid
+/// applies batch norm to one value per image and channel. Parameters `encoder`, `decoder.aspp.0`
 /// (the pyramid), `decoder.aspp.{1,2}`, `decoder.block1` (of the first stage), `decoder.block2`,
 /// `segmentation_head.0`.
 ///
 /// # References
 ///
 /// Chen et al.: Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation
-/// (ECCV 2018); names, order and details are those of segmentation_models_pytorch.
+/// (ECCV 2018). Names, order and details follow segmentation_models_pytorch.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -107,12 +108,12 @@ pub struct DeepLabV3Plus {
 }
 
 impl DeepLabV3Plus {
-    /// The network that `config` describes.
+    /// Builds the network that `config` describes, with variables from `vb`.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle
-    /// reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] if a field of `config` is out of range; the error of candle if
+    /// `vb` has no such tensors.
     pub fn new(config: DeepLabV3PlusConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let encoder = ResNetEncoder::new(&config.encoder, vb.pp("encoder"))?;
@@ -131,15 +132,15 @@ impl DeepLabV3Plus {
         Ok(Self { encoder, aspp, after, low_level, fuse, classifier, config })
     }
 
-    /// Returns the network with this dropout after its pyramid, or with none; a clone of it knows
-    /// the position of its masks.
+    /// Returns the network with this dropout after its pyramid, or without dropout. A clone of the
+    /// [`Dropout`] shares the position in its stream of masks.
     #[must_use]
     pub fn with_dropout(mut self, dropout: impl Into<Option<Dropout>>) -> Self {
         self.aspp.set_dropout(dropout.into());
         self
     }
 
-    /// Its shape.
+    /// Returns the configuration.
     pub fn config(&self) -> &DeepLabV3PlusConfig {
         &self.config
     }

@@ -1,9 +1,9 @@
-//! Networks.
+//! Segmentation networks.
 //!
-//! Every network takes a [`VarBuilder`](candle_nn::VarBuilder) and implements
-//! [`ModuleT`](candle_nn::ModuleT): images `[N, C, H, W]` in, logits `[N, classes, H, W]` out. The
-//! encoders are the residual networks of `mbls-vision`. [`Architecture`] makes networks by name,
-//! [`Network`] also loads what others have trained.
+//! Every network is built from a [`VarBuilder`](candle_nn::VarBuilder) and implements
+//! [`ModuleT`](candle_nn::ModuleT): it maps images `[N, C, H, W]` to logits `[N, classes, H, W]`.
+//! The encoders are the residual networks of `mbls-vision`. [`Architecture`] selects networks by
+//! name; [`Network`] builds them and loads pretrained weights.
 
 mod architecture;
 mod aspp;
@@ -25,10 +25,11 @@ use candle_core::{Result, Tensor};
 use mbls_nn::Error;
 use mbls_vision::model::{ResNetConfig, StageDilation};
 
-/// The dropout of the originals' spatial pyramid.
+/// Dropout probability of the spatial pyramid in the original implementations.
 pub const DROPOUT: f64 = 0.5;
 
-/// Wide enough for every network; keeps sums and products of sizes from overflowing.
+/// Largest size of a layer. It is large enough for every network and keeps sums and products of
+/// sizes from overflowing.
 const WIDEST: usize = 1 << 16;
 
 fn check_size(network: &'static str, field: &'static str, value: usize) -> mbls_nn::Result<()> {
@@ -38,8 +39,7 @@ fn check_size(network: &'static str, field: &'static str, value: usize) -> mbls_
     Ok(())
 }
 
-/// Has the last stages look further in place of halving, so that an image has `output_stride` rows
-/// for one of the last stage.
+/// Replaces the strides of the last stages by dilation, so the encoder has the given output stride.
 fn dilate(
     network: &'static str,
     encoder: &mut ResNetConfig,
@@ -56,7 +56,7 @@ fn dilate(
     Ok(())
 }
 
-/// Rows and columns of images or maps `[N, C, H, W]`.
+/// Returns the height and width of a tensor `[N, C, H, W]`.
 fn size_of(x: &Tensor) -> Result<[usize; 2]> {
     let (_, _, height, width) = x.dims4()?;
     Ok([height, width])

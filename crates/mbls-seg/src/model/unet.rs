@@ -1,4 +1,4 @@
-//! U-Net on a residual network.
+//! U-Net with a residual network as encoder.
 
 use super::block::{Block, BlockShape};
 use super::classifier::Classifier;
@@ -10,25 +10,24 @@ use mbls_vision::model::{ResNetConfig, ResNetEncoder};
 
 const NAME: &str = "U-Net";
 
-/// Shape of a [`UNet`].
+/// Configuration of a [`UNet`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UNetConfig {
     /// The encoder; its `pool` and `classes` have no effect.
     pub encoder: ResNetConfig,
-    /// Channels of the decoder's blocks, of which there is one for each stage of the encoder and
-    /// one for its stem.
+    /// Channels of the decoder blocks: one for each stage of the encoder and one for its stem.
     pub decoder: Vec<usize>,
-    /// Number of logits for a pixel, 1 to 65536.
+    /// Number of logits per pixel, 1 to 65536.
     pub classes: usize,
 }
 
 impl UNetConfig {
-    /// The network on an encoder of 18, 34, 50, 101 or 152 layers as segmentation_models_pytorch
-    /// makes it: blocks of 256, 128, 64, 32 and 16 channels.
+    /// Returns the default configuration of segmentation_models_pytorch with an encoder of 18, 34,
+    /// 50, 101 or 152 layers: decoder blocks of 256, 128, 64, 32 and 16 channels.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where there is no encoder of `depth` layers.
+    /// [`mbls_nn::Error::Network`] if there is no encoder with `depth` layers.
     pub fn new(depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let decoder = vec![256, 128, 64, 32, 16];
         Ok(Self { encoder: ResNetConfig::torchvision(depth, 0)?, decoder, classes })
@@ -38,7 +37,7 @@ impl UNetConfig {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] for the first that is out of its range.
+    /// [`mbls_nn::Error::Network`] for the first field that is out of range.
     pub fn validate(&self) -> mbls_nn::Result<()> {
         self.encoder.validate()?;
         let expected = self.encoder.stages.len() + 1;
@@ -59,9 +58,9 @@ impl UNetConfig {
     }
 }
 
-/// U-Net with a residual network as encoder: step by step the deepest features are brought to the
-/// size of those before by the nearest pixel, joined with these, and pass two 3x3 convolutions; at
-/// the image's size a 3x3 convolution classifies.
+/// U-Net with a residual network as encoder. Each decoder block upsamples its input (nearest
+/// neighbour) to the size of the previous encoder stage, concatenates the features of that stage
+/// and applies two 3x3 convolutions. A 3x3 convolution at the size of the image is the classifier.
 ///
 /// # Shapes
 ///
@@ -71,7 +70,7 @@ impl UNetConfig {
 /// # References
 ///
 /// Ronneberger et al.: U-Net: Convolutional Networks for Biomedical Image Segmentation (MICCAI
-/// 2015); names, order, initialisation and details are those of segmentation_models_pytorch.
+/// 2015). Names, order, initialisation and details follow segmentation_models_pytorch.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -94,12 +93,12 @@ pub struct UNet {
 }
 
 impl UNet {
-    /// The network that `config` describes.
+    /// Builds the network that `config` describes, with variables from `vb`.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle
-    /// reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] if a field of `config` is out of range; the error of candle if
+    /// `vb` has no such tensors.
     pub fn new(config: UNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let encoder = ResNetEncoder::new(&config.encoder, vb.pp("encoder"))?;
@@ -107,7 +106,7 @@ impl UNet {
         let mut inputs = channels.next().unwrap_or_default();
         let mut blocks = Vec::new();
         for (i, &outputs) in config.decoder.iter().enumerate() {
-            // Nothing is joined at the image's own size.
+            // The last block, at the size of the image, has no features to concatenate.
             let joined = inputs + channels.next().unwrap_or(0);
             let vb = vb.pp(format!("decoder.blocks.{i}"));
             let block = |inputs: usize, name: &str| {
@@ -126,7 +125,7 @@ impl UNet {
         Ok(Self { encoder, blocks, classifier, config })
     }
 
-    /// Its shape.
+    /// Returns the configuration.
     pub fn config(&self) -> &UNetConfig {
         &self.config
     }

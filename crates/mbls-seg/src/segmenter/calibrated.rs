@@ -1,4 +1,4 @@
-//! Networks that segment images, with what calibrates them.
+//! Segmentation networks with their calibration.
 
 use super::image_scores::mean;
 use super::settings::CHANNELS;
@@ -13,24 +13,24 @@ use mbls_vision::Image;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A trained network that segments images, with what calibrates it and what test pixels say of its
-/// confidences.
+/// A trained segmentation network with its calibrator and the assessment of its confidences on test
+/// pixels.
 ///
-/// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for
-/// its files.
+/// It computes in `f32`, whatever the data type of training. See [the module](super) for an example
+/// and for its files.
 #[derive(Debug)]
 pub struct CalibratedSegmenter(SavedModel<SegmenterSettings, Box<dyn ModuleT + Send + Sync>>);
 
 impl CalibratedSegmenter {
-    /// Makes a segmenter of the tensors of a network by its names, as
-    /// [`ParamStore::state`](mbls_nn::ParamStore::state) gives them. They are copied, so that
-    /// further training changes nothing.
+    /// Creates a segmenter from the named tensors of a network, as returned by
+    /// [`ParamStore::state`](mbls_nn::ParamStore::state). The tensors are copied, so further
+    /// training does not change the segmenter.
     ///
     /// # Errors
     ///
     /// [`Error::Value`](mbls_io::Error::Value) for settings that are not
-    /// [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that
-    /// are missing, unexpected, of another shape, or not finite.
+    /// [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that are missing,
+    /// unexpected, of another shape, or not finite.
     pub fn new(
         settings: SegmenterSettings,
         weights: &BTreeMap<String, Tensor>,
@@ -39,65 +39,65 @@ impl CalibratedSegmenter {
         SavedModel::new(settings, weights, device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Writes it into `folder`, as [`SavedModel::save`] says.
+    /// Saves the segmenter in `folder`, see [`SavedModel::save`].
     ///
     /// # Errors
     ///
-    /// Where a file cannot be written.
+    /// An error if a file cannot be written.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         self.0.save(folder.as_ref()).map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Reads the segmenter in `folder`, to compute on `device`.
+    /// Loads the segmenter in `folder` onto `device`.
     ///
     /// # Errors
     ///
-    /// As [`SavedModel::load`].
+    /// The errors of [`SavedModel::load`].
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         SavedModel::load(folder.as_ref(), device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Returns what it is besides its tensors.
+    /// Returns the settings.
     pub fn settings(&self) -> &SegmenterSettings {
         self.0.settings()
     }
 
-    /// Returns its tensors by name.
+    /// Returns the tensors by name.
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         self.0.tensors()
     }
 
-    /// Segments an image of 8-bit values, as [`decode`](mbls_vision::decode) gives it.
+    /// Segments an 8-bit image, as returned by [`decode`](mbls_vision::decode).
     ///
     /// # Errors
     ///
     /// [`Error::Value`](mbls_io::Error::Value) for an image that cannot be
-    /// [prepared](Self::prepare); what the device reports; [`Error::Other`] where the logits
-    /// are not finite.
+    /// [prepared](Self::prepare); errors of the device; [`Error::Other`] if the logits are not
+    /// finite.
     pub fn segment(&self, image: &Image) -> Result<Segmentation> {
         Ok(self.segment_all(&[self.prepare(image)?], CalibratorRole::Temperature)?.remove(0))
     }
 
-    /// Makes an image ready: applies the transforms, then the normalisation. Grey is repeated for
-    /// three channels.
+    /// Prepares an image for the network: applies the transforms, then the normalisation. A grey
+    /// image is expanded to three channels.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape, of
-    /// other than 1 or 3 channels, or that a transform does not take.
+    /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape,
+    /// that does not have 1 or 3 channels, or that a transform rejects.
     pub fn prepare(&self, image: &Image) -> Result<Prepared> {
         self.settings().prepare(image)
     }
 
-    /// Segments images that this segmenter has made ready, in their order. Neighbours of one size
-    /// are computed at once, as many as [`batch`](SegmenterSettings::batch) says.
+    /// Segments images prepared by this segmenter, in their order. Consecutive images of one size
+    /// are computed in batches of up to [`batch`](SegmenterSettings::batch).
     ///
-    /// A pixel takes class and confidence of the nearest pixel that the network saw, where the
-    /// transforms resize.
+    /// If the transforms resize, each pixel gets the class and confidence of the nearest pixel of
+    /// the network input.
     ///
     /// # Errors
     ///
-    /// As [`logits`](Self::logits); [`Error::Other`] where the logits are not finite.
+    /// The errors of [`logits`](Self::logits); [`Error::Other`] if the logits are not finite.
     pub fn segment_all(
         &self,
         images: &[Prepared],
@@ -119,17 +119,16 @@ impl CalibratedSegmenter {
         Ok(all)
     }
 
-    /// Computes the logits of images of one size that this segmenter has made ready, all at once.
+    /// Computes the logits of images of one size, prepared by this segmenter, in one batch.
     ///
     /// # Shapes
     ///
-    /// `[images, classes, height, width]` in row-major order, of the [size](Prepared::size) that
-    /// the network sees.
+    /// `[images, classes, height, width]` in row-major order, with the [size](Prepared::size) of
+    /// the network input.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for images of several sizes; what the device
-    /// reports.
+    /// [`Error::Value`](mbls_io::Error::Value) for images of different sizes; errors of the device.
     pub fn logits(&self, images: &[Prepared]) -> Result<Vec<f32>> {
         let Some(first) = images.first() else { return Ok(Vec::new()) };
         if let Some(other) = images.iter().find(|image| image.size != first.size) {
@@ -150,7 +149,7 @@ impl CalibratedSegmenter {
         logits.map_err(|e| Error::Other(e.into()))
     }
 
-    /// Of the logits `[classes, height, width]` of an image.
+    /// Computes the segmentation from the logits `[classes, height, width]` of an image.
     fn segmentation(
         &self,
         image: &Prepared,
@@ -164,7 +163,7 @@ impl CalibratedSegmenter {
             pixels.flat_map(|pixel| logits.chunks_exact(plane).map(move |of| of[pixel])).collect();
         let found = record.rows(&rows, role)?;
         let pixels = 0..found.rows();
-        // There are at most 255 classes, as masks have.
+        // There are at most 255 classes, because masks have 8 bits.
         let classes: Vec<u8> = pixels.clone().map(|row| found.predicted(row) as u8).collect();
         let confidences: Vec<f32> = pixels.map(|row| found.confidence(row) as f32).collect();
         let verdict = |ood: &OodThreshold| {

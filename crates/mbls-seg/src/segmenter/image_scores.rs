@@ -1,9 +1,9 @@
-//! Scores of whole images, by which out-of-distribution images are detected.
+//! Per-image scores for out-of-distribution detection.
 
 use mbls_core::Result;
 use mbls_core::calibration::{OodDetector, OodThreshold};
 
-/// The scores of whole images for each [`OodDetector`]: the mean over the pixels of an image.
+/// Scores of images for each [`OodDetector`]. The score of an image is the mean over its pixels.
 ///
 /// ```
 /// use mbls_seg::segmenter::ImageScores;
@@ -21,13 +21,13 @@ pub struct ImageScores {
 }
 
 impl ImageScores {
-    /// Scores of no images, by networks of so many classes.
+    /// Creates an empty collection of scores for networks with `classes` classes.
     pub fn new(classes: usize) -> Self {
         Self { classes, scores: Default::default() }
     }
 
-    /// Adds an image by the logits of its pixels. An image without pixels has no score and adds
-    /// none.
+    /// Adds the scores of an image from the logits of its pixels. An image without pixels has no
+    /// score and is ignored.
     ///
     /// # Shapes
     ///
@@ -35,7 +35,7 @@ impl ImageScores {
     ///
     /// # Errors
     ///
-    /// Those of [`OodDetector::scores`].
+    /// The errors of [`OodDetector::scores`].
     pub fn push(&mut self, logits: &[f32]) -> Result<()> {
         let means = OodDetector::ALL.map(|detector| mean(detector, logits, self.classes));
         for (scores, mean) in self.scores.iter_mut().zip(means) {
@@ -48,7 +48,7 @@ impl ImageScores {
     ///
     /// # Errors
     ///
-    /// Those of [`OodThreshold::fit`].
+    /// The errors of [`OodThreshold::fit`].
     pub fn thresholds(&self) -> Result<Vec<OodThreshold>> {
         let fit =
             |(detector, scores): (OodDetector, &Vec<f64>)| OodThreshold::fit(detector, scores);
@@ -56,7 +56,7 @@ impl ImageScores {
     }
 }
 
-/// The mean score of an image's pixels; `None` for no pixels.
+/// Returns the mean score of the pixels of an image; `None` if there are no pixels.
 pub(super) fn mean(detector: OodDetector, logits: &[f32], classes: usize) -> Result<Option<f64>> {
     let scores = detector.scores(logits, classes)?;
     Ok((!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64))

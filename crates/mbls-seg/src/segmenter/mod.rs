@@ -1,10 +1,10 @@
-//! Trained networks that segment images, saved with all that it takes to segment another image as
-//! they were measured.
+//! Trained segmentation networks, saved with everything that is needed to segment new images as in
+//! their evaluation.
 //!
-//! A [`CalibratedSegmenter`] is a network with the transforms and the normalisation that its test
-//! images had, and the [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) of pixels
-//! that calibrates it and knows what test pixels say of its confidences. For an image it gives a
-//! [`Segmentation`] of the image's own size.
+//! A [`CalibratedSegmenter`] is a network with the transforms and the normalisation of its test
+//! images, and a [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) that calibrates
+//! it and holds the assessment of its confidences on test pixels. It returns a [`Segmentation`]
+//! with the size of the original image.
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -16,11 +16,11 @@
 //! use mbls_vision::Image;
 //! use mbls_vision::transform::Normalise;
 //!
-//! // What training leaves; the network is as it was initialised here.
+//! // The result of training; here the network has its initial weights.
 //! let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 //! let architecture: Architecture = "unet-r18".parse()?;
 //! architecture.network(2, 3)?.build(Options::default(), store.var_builder())?;
-//! // What pixels of the validation and of the test part leave: logits and labels.
+//! // Logits and labels of pixels from the validation and from the test split.
 //! let classes = ["ground", "thing"].map(str::to_owned).to_vec();
 //! let mut record = CalibrationRecord::fit(classes, &[0.2, 0.1, 0.3, 0.4], &[0, 1], 10)?;
 //! record.assess(&[0.2, 0.1, 0.3, 0.4], &[0, 0])?;
@@ -37,7 +37,7 @@
 //! let folder = tempfile::tempdir()?;
 //! CalibratedSegmenter::new(settings, &store.state(), &Device::Cpu)?.save(folder.path())?;
 //!
-//! // Another program.
+//! // In another program:
 //! let segmenter = CalibratedSegmenter::load(folder.path(), &Device::Cpu)?;
 //! let image = Image { channels: 3, height: 20, width: 16, pixels: vec![90; 3 * 20 * 16] };
 //! let found = segmenter.segment(&image)?;
@@ -45,7 +45,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Its files are those of a [`saved_model`](mbls_nn::saved_model), and are checked as it says.
+//! The files are those of a [`saved_model`](mbls_nn::saved_model), which also describes how they
+//! are validated.
 
 mod calibrated;
 mod frame;

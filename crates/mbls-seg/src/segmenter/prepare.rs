@@ -1,4 +1,4 @@
-//! Images as a segmenter's network takes them.
+//! Preparation of images for the network of a segmenter.
 
 use super::SegmenterSettings;
 use super::frame::Frame;
@@ -8,31 +8,31 @@ use crate::transform::apply_all;
 use mbls_data::{Collate, Error, Result, Seed};
 use mbls_vision::Image;
 
-/// An image made ready for a network.
+/// An image that is prepared for the network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepared {
-    /// The values, channel by channel, row by row.
+    /// The normalised values in the order channel, row, column.
     pub(super) pixels: Vec<f32>,
-    /// Height and width that the network sees.
+    /// Height and width of the network input.
     pub(super) size: [usize; 2],
     pub(super) frame: Frame,
 }
 
 impl Prepared {
-    /// Returns the height and width that the network sees.
+    /// Returns the height and width of the network input.
     pub fn size(&self) -> [usize; 2] {
         self.size
     }
 }
 
 impl SegmenterSettings {
-    /// Makes an image ready: applies the transforms, then the normalisation. Grey is repeated for
-    /// three channels.
+    /// Prepares an image: applies the transforms, then the normalisation. A grey image is expanded
+    /// to three channels.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape, of
-    /// other than 1 or 3 channels, or that a transform does not take.
+    /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape,
+    /// that does not have 1 or 3 channels, or that a transform rejects.
     pub(super) fn prepare(&self, image: &Image) -> Result<Prepared> {
         image.validate()?;
         let image = match image.channels {
@@ -41,7 +41,7 @@ impl SegmenterSettings {
             found => return Err(Error::value("channels of the image", "1 or 3", found)),
         };
         let original = [image.height, image.width];
-        // A class everywhere: void is what transforms add.
+        // All pixels are labelled, so the void pixels after the transforms are padding.
         let mask = Mask {
             height: image.height,
             width: image.width,
@@ -50,7 +50,7 @@ impl SegmenterSettings {
         let sample = apply_all(&self.transforms, SegmentationSample { image, mask }, Seed(0))?;
         let size = sample.size();
         let frame = Frame::find(original, &sample.mask.classes, size[1]).ok_or_else(|| {
-            Error::value("transforms", "ones that leave something of the image", "padding alone")
+            Error::value("transforms", "transforms that keep part of the image", "only padding")
         })?;
         let batch = SegmentationCollate::new(&self.normalisation)?.collate(vec![sample])?;
         Ok(Prepared { pixels: batch.pixels, size, frame })

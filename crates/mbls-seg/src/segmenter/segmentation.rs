@@ -1,4 +1,4 @@
-//! What is said of an image.
+//! The segmentation of an image.
 
 use crate::metric::class_colour;
 use image::codecs::png::PngEncoder;
@@ -10,19 +10,19 @@ use mbls_vision::Image;
 /// The class of each pixel of an image, with its calibrated confidence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segmentation {
-    /// Number of rows, those of the image.
+    /// Number of rows of the image.
     pub height: usize,
-    /// Number of columns.
+    /// Number of columns of the image.
     pub width: usize,
-    /// The most probable class of each pixel, row by row.
+    /// The most probable class of each pixel, in row-major order.
     pub classes: Vec<u8>,
-    /// The calibrated probability of each pixel's class.
+    /// The calibrated probability of the class of each pixel.
     pub confidences: Vec<f32>,
-    /// What each detector of out-of-distribution images says.
+    /// The verdict of each out-of-distribution detector on the image.
     pub ood: Vec<OodVerdict>,
 }
 
-/// How much of an overlay is the colour of the class.
+/// Opacity of the class colours in an overlay.
 const OPACITY: f32 = 0.5;
 
 impl Segmentation {
@@ -32,7 +32,7 @@ impl Segmentation {
             / self.confidences.len() as f64
     }
 
-    /// Counts the pixels of each of so many classes.
+    /// Counts the pixels of each of the first `classes` classes.
     pub fn counts(&self, classes: usize) -> Vec<u64> {
         let mut counts = vec![0; classes];
         for &class in &self.classes {
@@ -43,9 +43,9 @@ impl Segmentation {
         counts
     }
 
-    /// Encodes the classes as a PNG file with a palette: the pixels are the classes' values in
-    /// masks, `values` in the order of the classes, in PASCAL VOC's colours. Pixels whose
-    /// confidence is `withheld` get the value 255, void.
+    /// Encodes the classes as a PNG file with a palette of PASCAL VOC's colours. The palette
+    /// indices are the mask values of the classes, `values` in the order of the classes. Pixels
+    /// whose confidence is `withheld` get the index 255 (void).
     ///
     /// # Errors
     ///
@@ -78,8 +78,8 @@ impl Segmentation {
         Ok(file)
     }
 
-    /// Encodes the confidences as a grey PNG file: `round(255 confidence)`, black is sure of
-    /// nothing and white of all.
+    /// Encodes the confidences as a grey PNG file with the values `round(255 confidence)`: black is
+    /// confidence 0, white confidence 1.
     ///
     /// # Errors
     ///
@@ -89,12 +89,12 @@ impl Segmentation {
         self.png(&pixels, ExtendedColorType::L8)
     }
 
-    /// Encodes the image with the colours of the classes over it as a PNG file; class 0, which is
-    /// the background of most data sets, is black.
+    /// Encodes the image, overlaid with the colours of the classes' mask values, as a PNG file.
+    /// Value 0, which is the background in most data sets, is black.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for an image of another size or of other than 1 or 3
+    /// [`Error::Value`](mbls_io::Error::Value) for an image of another size or without 1 or 3
     /// channels; [`Error::Other`] for one that is too large for the format.
     pub fn overlay_png(&self, image: &Image, values: &[u8]) -> Result<Vec<u8>> {
         image.validate()?;

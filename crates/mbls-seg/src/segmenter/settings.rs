@@ -1,4 +1,4 @@
-//! What a segmenter is besides its tensors.
+//! Settings of a segmenter.
 
 use crate::model::Architecture;
 use crate::transform::JointTransform;
@@ -9,32 +9,32 @@ use mbls_vision::transform::Normalise;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The most images that are computed at once.
+/// Largest batch.
 const MOST_IMAGES: usize = 4096;
-/// Colours of an image.
+/// Number of channels of an image.
 pub(super) const CHANNELS: usize = 3;
 
-/// What a segmenter is besides its tensors.
+/// Settings of a [`CalibratedSegmenter`](super::CalibratedSegmenter): everything but its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SegmenterSettings {
-    /// The network's name, as [`Architecture`] has it.
+    /// Name of the network, see [`Architecture`].
     pub model: String,
-    /// The value that each class has in the masks of the data set, in the order of the classes.
+    /// Mask value of each class in the data set, in the order of the classes.
     pub values: Vec<u8>,
-    /// What is done to an 8-bit image; nothing of it is random.
+    /// Transforms of the 8-bit image; none of them may be random.
     #[serde(default)]
     pub transforms: Vec<JointTransform>,
-    /// What is done to its values, scaled to 0..1.
+    /// Normalisation of the values after they are scaled to 0..1.
     pub normalisation: Normalise,
-    /// The number of images that are computed at once, as when it was measured: with others sums
-    /// may be rounded otherwise.
+    /// Number of images per batch, as in the evaluation. Another number may change how sums are
+    /// rounded.
     pub batch: usize,
-    /// The names of the classes, what calibrates the network, and what test pixels say of its
-    /// confidences. Its thresholds of out-of-distribution detection are of
+    /// Names of the classes, the calibrator, and the assessment of confidences on test pixels. The
+    /// thresholds of out-of-distribution detection are those of
     /// [`ImageScores`](super::ImageScores).
     pub record: CalibrationRecord,
-    /// Where the network comes from, by name: what trained it, on what, with which loss.
+    /// Provenance of the network as named values, such as program, data and loss of the training.
     #[serde(default)]
     pub provenance: BTreeMap<String, String>,
 }
@@ -42,14 +42,14 @@ pub struct SegmenterSettings {
 impl ModelSettings for SegmenterSettings {
     const KIND: &'static str = "image-segmenter";
 
-    /// Checks whether the settings fit one another.
+    /// Checks that the settings are consistent.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for a network that is not known or does not have so many classes, values
-    /// that are not one for each class, transforms with settings out of range or drawn at
-    /// random, a normalisation of other channels than three, a batch that is not 1 to 4096, and
-    /// for a record of no test pixels.
+    /// [`Error::Value`] for an unknown network or one that cannot have this number of classes,
+    /// values that are not one distinct value for each class, transforms that are random or have
+    /// settings out of range, a normalisation without three channels, a batch that is not in 1 to
+    /// 4096, and a record without test pixels.
     fn validate(&self) -> Result<()> {
         let error = |field: &str, expected: String, found: String| {
             Err(Error::value(format!("settings.{field}"), expected, found))
@@ -65,7 +65,7 @@ impl ModelSettings for SegmenterSettings {
         if self.values.len() != classes || distinct != classes {
             return error(
                 "values",
-                format!("{classes} values that differ"),
+                format!("{classes} distinct values"),
                 format!("{:?}", self.values),
             );
         }

@@ -7,19 +7,19 @@ use mbls_vision::Image;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Changes brightness and contrast of the image, now and then, as albumentations'
-/// `RandomBrightnessContrast`: see [`adjust_brightness_contrast`], `factor` drawn uniformly from
-/// `1 - contrast..=1 + contrast`, `shift` from `-brightness..=brightness`.
+/// Randomly changes the brightness and contrast of the image, like albumentations'
+/// `RandomBrightnessContrast`. It applies [`adjust_brightness_contrast`] with `factor` sampled
+/// uniformly from `1 - contrast..=1 + contrast` and `shift` from `-brightness..=brightness`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BrightnessContrast {
-    /// The largest shift, 0..=1.
+    /// Largest shift, 0..=1.
     #[serde(default = "fifth")]
     pub brightness: f64,
-    /// The largest distance of the factor from 1, 0..=1.
+    /// Largest distance of the factor from 1, 0..=1.
     #[serde(default = "fifth")]
     pub contrast: f64,
-    /// How often, 0..=1.
+    /// Probability of the transform, 0..=1.
     #[serde(default = "half")]
     pub probability: f64,
 }
@@ -28,11 +28,12 @@ fn fifth() -> f64 {
     0.2
 }
 
-/// Every value becomes `factor * value + 255 * shift` in f32, cut off to 0..=255 and to the whole
-/// number below.
+/// Maps every value to `factor * value + 255 * shift` in f32, clamped to 0..=255 and truncated to
+/// an integer.
 pub fn adjust_brightness_contrast(image: &mut Image, factor: f64, shift: f64) {
     let (factor, shift) = (factor as f32, (shift * 255.0) as f32);
-    // Two roundings, as of two array operations. The conversion cuts off.
+    // Rounded twice, like the two array operations of albumentations. The conversion clamps and
+    // truncates.
     let table: Vec<u8> =
         (0..=u8::MAX).map(|value| (f32::from(value) * factor + shift) as u8).collect();
     image.pixels.iter_mut().for_each(|value| *value = table[usize::from(*value)]);

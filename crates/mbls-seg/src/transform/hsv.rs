@@ -1,6 +1,7 @@
-//! OpenCV's 8-bit colours: hue in steps of two degrees, 0..180, saturation and value 0..=255.
+//! Conversion between RGB and OpenCV's 8-bit HSV: hue in steps of two degrees (0..180), saturation
+//! and value in 0..=255.
 
-/// `cvtColor(.., COLOR_RGB2HSV)`, in integers as there: fractions of 2^12.
+/// `cvtColor(.., COLOR_RGB2HSV)`, in 12-bit fixed point like OpenCV.
 pub(super) struct FromRgb {
     /// `255 / value`.
     saturation: [i32; 256],
@@ -12,7 +13,7 @@ impl FromRgb {
     const SHIFT: i32 = 12;
 
     pub(super) fn new() -> Self {
-        // Halves go to the even number; 0 where there is nothing to divide by.
+        // Rounded half to even; 0 for division by 0.
         let parts = |whole: i32| {
             std::array::from_fn(|by| match by {
                 0 => 0,
@@ -41,16 +42,16 @@ impl FromRgb {
     }
 }
 
-/// `cvtColor(.., COLOR_HSV2RGB)`, in f32 as there; hue is below 180.
+/// `cvtColor(.., COLOR_HSV2RGB)`, in f32 like OpenCV; hue is below 180.
 ///
-/// OpenCV takes 32 pixels of a row at once and drops the fractions of their values; what is left of
-/// a row it rounds. Here all fractions are dropped.
+/// OpenCV truncates the values of blocks of 32 pixels, and rounds those of the remaining pixels of
+/// a row. This function truncates all values.
 pub(super) fn to_rgb([hue, saturation, value]: [u8; 3]) -> [u8; 3] {
     let (s, v) = (f32::from(saturation) * (1.0 / 255.0), f32::from(value) * (1.0 / 255.0));
     let h = f32::from(hue) * (6.0 / 180.0);
     let sector = h.floor();
     let fraction = h - sector;
-    // `1 - s * x`, rounded once: in f64 the product is exact.
+    // `1 - s * x`, rounded once, because the product is exact in f64.
     let rest = |x: f32| (1.0 - f64::from(s) * f64::from(x)) as f32;
     let low = v * (1.0 - s);
     let falling = v * rest(fraction);

@@ -8,21 +8,21 @@ use mbls_vision::Image;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Shifts hue, saturation and value of the image, now and then, as albumentations'
-/// `HueSaturationValue`: see [`shift_hsv`], each shift drawn uniformly from `-x..=x`.
+/// Randomly shifts hue, saturation and value of the image, like albumentations'
+/// `HueSaturationValue`. It applies [`shift_hsv`] with each shift sampled uniformly from `-x..=x`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HueSaturationValue {
-    /// The largest shift of the hue, 0..=90 steps of two degrees.
+    /// Largest shift of the hue, 0..=90 steps of two degrees.
     #[serde(default = "twenty")]
     pub hue: f64,
-    /// The largest shift of the saturation, 0..=255.
+    /// Largest shift of the saturation, 0..=255.
     #[serde(default = "thirty")]
     pub saturation: f64,
-    /// The largest shift of the value, 0..=255.
+    /// Largest shift of the value, 0..=255.
     #[serde(default = "twenty")]
     pub value: f64,
-    /// How often, 0..=1.
+    /// Probability of the transform, 0..=1.
     #[serde(default = "half")]
     pub probability: f64,
 }
@@ -35,9 +35,9 @@ fn thirty() -> f64 {
     30.0
 }
 
-/// Shifts the colours of an image in OpenCV's 8-bit HSV: `(hue + shift) mod 180`; saturation and
-/// value cut off to 0..=255; each to the whole number below. Without any shift the image stays as
-/// it is, and so does one that has not three channels.
+/// Shifts the colours of an image in OpenCV's 8-bit HSV: `(hue + shift) mod 180`, saturation and
+/// value clamped to 0..=255, each truncated to an integer. An image is unchanged if all shifts are
+/// 0 or if it does not have three channels.
 pub fn shift_hsv(image: &mut Image, [hue, saturation, value]: [f64; 3]) {
     let plane = image.height * image.width;
     if image.channels != 3 || plane == 0 || [hue, saturation, value] == [0.0; 3] {
@@ -47,7 +47,7 @@ pub fn shift_hsv(image: &mut Image, [hue, saturation, value]: [f64; 3]) {
         (0..=255).map(|x| shifted(f64::from(x)) as u8).collect()
     };
     let hues = table(&|x| (x + hue).rem_euclid(180.0));
-    // The conversion cuts off.
+    // The conversion clamps.
     let saturations = table(&|x| x + saturation);
     let values = table(&|x| x + value);
     let from_rgb = FromRgb::new();

@@ -1,4 +1,4 @@
-//! The joint transforms, by name.
+//! The enum of all joint transforms.
 
 use super::step::{Sides, Step};
 use super::{
@@ -9,10 +9,10 @@ use crate::dataset::SegmentationSample;
 use mbls_data::{Result, Seed};
 use serde::{Deserialize, Serialize};
 
-/// One transform of an image and its mask, a pure function of the sample and a seed; a list of them
-/// is a pipeline.
+/// A transform of an image and its mask: a pure function of the sample and a seed. A list of
+/// transforms is a pipeline.
 ///
-/// In settings `kind` names it, the rest is what the type of that name takes:
+/// In settings, `kind` selects the transform and the other keys are its fields:
 ///
 /// ```
 /// use mbls_data::Seed;
@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 /// let sample = apply_all(&settings.transforms, sample, Seed(1))?;
 /// assert_eq!(sample.size(), [8, 8]);
 /// assert_eq!(common_size(&settings.transforms), Some([8, 8]));
-/// // 4 x 6 of the image, and a border around it.
+/// // The image is resized to 4 x 6 and padded.
 /// assert_eq!(sample.mask.valid_pixels(), 24);
 /// assert_eq!((sample.image.pixels[0], sample.mask.classes[0]), (0, VOID));
 /// assert!(toml::from_str::<Settings>(r#"transforms = [{ kind = "pad", sise = 8 }]"#).is_err());
@@ -62,7 +62,7 @@ pub enum JointTransform {
 }
 
 impl JointTransform {
-    /// The paper's transforms of VOC 2012's training part, which make samples of 512x512.
+    /// Returns the paper's transforms for the training split of VOC 2012. Samples are 512x512.
     pub fn voc_train() -> Vec<Self> {
         vec![
             Self::LongestSide(LongestSide { size: 640 }),
@@ -83,13 +83,13 @@ impl JointTransform {
         ]
     }
 
-    /// The paper's transforms of VOC 2012's validation part, which make samples of 480x480; nothing
-    /// in them is random.
+    /// Returns the paper's transforms for the validation split of VOC 2012. Samples are 480x480,
+    /// and nothing is random.
     pub fn voc_validation() -> Vec<Self> {
         vec![Self::LongestSide(LongestSide { size: 480 }), Self::Pad(PadTo { size: 480, value: 0 })]
     }
 
-    /// Its name in settings.
+    /// Returns the name of the transform in settings.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::LongestSide(_) => "longest-side",
@@ -102,7 +102,7 @@ impl JointTransform {
         }
     }
 
-    /// Whether its result depends on the seed.
+    /// Returns whether the result depends on the seed.
     pub fn is_random(&self) -> bool {
         match self {
             Self::LongestSide(_) | Self::Pad(_) => false,
@@ -126,22 +126,23 @@ impl JointTransform {
         }
     }
 
-    /// Whether its settings are allowed.
+    /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) that names transform and setting.
+    /// [`Error::Value`](mbls_io::Error::Value) with the name of the transform and the invalid
+    /// setting.
     pub fn validate(&self) -> Result<()> {
         self.step().validate()
     }
 
-    /// The transformed sample.
+    /// Returns the transformed sample.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, a sample whose
-    /// mask is not of its image's size or that does not fit, such as one smaller than a crop of
-    /// it, and a result of more than 89,478,485 pixels.
+    /// [`Error::Value`](mbls_io::Error::Value) for invalid settings, a sample whose mask and image
+    /// differ in size, a sample that is too small for the transform (such as a crop), and a result
+    /// of more than 89,478,485 pixels.
     pub fn apply(&self, sample: SegmentationSample, seed: Seed) -> Result<SegmentationSample> {
         self.validate()?;
         sample.validate()?;
@@ -149,12 +150,12 @@ impl JointTransform {
     }
 }
 
-/// The sample after all `transforms`, one after the other; each draws from
-/// `seed.derive(kind).at(its place in the list)`.
+/// Applies all `transforms` to a sample, in order. The seed of each is `seed.derive(kind).at(i)`
+/// with its index `i` in the list.
 ///
 /// # Errors
 ///
-/// As [`JointTransform::apply`].
+/// The errors of [`JointTransform::apply`].
 pub fn apply_all(
     transforms: &[JointTransform],
     sample: SegmentationSample,
@@ -165,10 +166,10 @@ pub fn apply_all(
     })
 }
 
-/// Height and width of every sample after all `transforms`, where these decide them, whatever the
-/// sample's own are.
+/// Returns the height and width of every sample after all `transforms`, if they are the same for
+/// samples of any size.
 pub fn common_size(transforms: &[JointTransform]) -> Option<[usize; 2]> {
-    // Nothing is said of height or width alone, nor of a sample's own.
+    // Transforms treat height and width alike, and a sample can have any size.
     let any = Sides { least: 1, most: usize::MAX };
     let Sides { least, most } =
         transforms.iter().fold(any, |sides, transform| transform.step().side(sides));

@@ -1,4 +1,4 @@
-//! A given longer side.
+//! Resizing to a given longer side.
 
 use super::resize::resize;
 use super::step::{Sides, Step, validate_side};
@@ -6,17 +6,17 @@ use crate::dataset::SegmentationSample;
 use mbls_data::{Result, Seed};
 use serde::{Deserialize, Serialize};
 
-/// Resizes so that the longer side is `size`: both become `side * (size / longer)`, rounded half to
-/// even, as albumentations' `LongestMaxSize` has it, but at least 1.
+/// Resizes a sample so that its longer side is `size`, like albumentations' `LongestMaxSize`. Both
+/// sides become `side * (size / longer)`, rounded half to even, but at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LongestSide {
-    /// The longer side of the result.
+    /// Longer side of the result.
     pub size: usize,
 }
 
 impl LongestSide {
-    /// Height and width of what becomes of a sample of `size`.
+    /// Returns the height and width of the result for a sample of `size`.
     pub fn output_size(&self, size: [usize; 2]) -> [usize; 2] {
         let longer = size[0].max(size[1]);
         if longer == self.size {

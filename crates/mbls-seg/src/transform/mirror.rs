@@ -1,4 +1,4 @@
-//! Mirror images.
+//! Horizontal flip.
 
 use super::step::{Step, half, validate_number};
 use crate::dataset::SegmentationSample;
@@ -6,11 +6,11 @@ use mbls_data::{Result, Seed};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Turns image and mask left to right, with a probability.
+/// Randomly flips image and mask horizontally.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HorizontalFlip {
-    /// How often, 0..=1.
+    /// Probability of the flip, 0..=1.
     #[serde(default = "half")]
     pub probability: f64,
 }

@@ -1,8 +1,8 @@
-//! Transforms of an image and its mask together: pure functions of the sample and a seed.
+//! Joint transforms of an image and its mask: pure functions of the sample and a seed.
 //!
-//! [`JointTransform`] names them. Sizes, places and pixels are those of albumentations 1.1.0 and
-//! OpenCV, with which the published code trained: images are resized as by `INTER_LINEAR`, masks as
-//! by `INTER_NEAREST`.
+//! [`JointTransform`] is the enum of all of them. Sizes, positions and pixel values match
+//! albumentations 1.1.0 and OpenCV, which the published code uses: images are resized like
+//! `INTER_LINEAR`, masks like `INTER_NEAREST`.
 
 mod brightness_contrast;
 mod hsv;

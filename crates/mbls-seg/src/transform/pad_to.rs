@@ -1,4 +1,4 @@
-//! A border around what is too small.
+//! Padding to a minimum size.
 
 use super::step::{Sides, Step, checked, validate_side};
 use crate::dataset::{Mask, SegmentationSample, VOID};
@@ -6,28 +6,28 @@ use mbls_data::{Result, Seed};
 use mbls_vision::Image;
 use serde::{Deserialize, Serialize};
 
-/// Adds a border where a side is below `size`, of one value around the image and of [`VOID`] around
-/// the mask.
+/// Pads each side that is shorter than `size`: the image with a constant value, the mask with
+/// [`VOID`].
 ///
-/// Of `d` rows that are missing, `floor(d / 2)` go above, the rest below, as albumentations'
-/// `PadIfNeeded` has it; columns alike.
+/// Of `d` missing rows, `floor(d / 2)` are added above and the rest below, like albumentations'
+/// `PadIfNeeded`. Columns are padded in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PadTo {
-    /// The least height and width of the result.
+    /// Minimum height and width of the result.
     pub size: usize,
-    /// The border's value in every channel of the image.
+    /// Padding value of every channel of the image.
     #[serde(default)]
     pub value: u8,
 }
 
 impl PadTo {
-    /// Rows above and columns on the left that a sample of `size` gets.
+    /// Returns the number of rows above and of columns on the left added to a sample of `size`.
     pub fn offsets(&self, size: [usize; 2]) -> [usize; 2] {
         size.map(|side| self.size.saturating_sub(side) / 2)
     }
 
-    /// Height and width of what becomes of a sample of `size`.
+    /// Returns the height and width of the result for a sample of `size`.
     pub fn output_size(&self, size: [usize; 2]) -> [usize; 2] {
         size.map(|side| side.max(self.size))
     }
@@ -63,7 +63,8 @@ impl Step for PadTo {
     }
 }
 
-/// Copies a plane of rows of `from` values into one of rows of `to` values, at `top` and `left`.
+/// Copies a plane with rows of `from` values into one with rows of `to` values, at `top` and
+/// `left`.
 fn place(plane: &[u8], from: usize, wide: &mut [u8], to: usize, [top, left]: [usize; 2]) {
     for (row, wide) in plane.chunks(from).zip(wide.chunks_mut(to).skip(top)) {
         wide[left..left + from].copy_from_slice(row);

@@ -1,4 +1,4 @@
-//! A crop at a random place.
+//! Random crop.
 
 use super::step::{Sides, Step, validate_side};
 use crate::dataset::{Mask, SegmentationSample};
@@ -7,14 +7,14 @@ use mbls_vision::transform::Window;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Cuts out a square at a random place; all places are equally likely.
+/// Crops a square at a uniformly random position.
 ///
-/// albumentations 1.1.0 never takes the last row or column that is possible, as long as there is
-/// another. A square larger than the sample is an error. What is cut out may be without any class.
+/// A square larger than the sample is an error. The crop may contain only void pixels. Unlike here,
+/// albumentations 1.1.0 never selects the last possible row or column unless it is the only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomCrop {
-    /// Height and width.
+    /// Height and width of the crop.
     pub size: usize,
 }
 
@@ -30,11 +30,11 @@ impl Step for RandomCrop {
     fn run(&self, sample: SegmentationSample, seed: Seed) -> Result<SegmentationSample> {
         let ([height, width], size) = (sample.size(), self.size);
         if size > height || size > width {
-            let expected = format!("at most the picture's {height} x {width}");
+            let expected = format!("at most the image's {height} x {width}");
             return Err(Error::value("random-crop: size", expected, format!("{size} x {size}")));
         }
         let mut rng = seed.rng();
-        // In u64, so that machines of 32 bits draw the same.
+        // In u64, so the samples are the same on 32-bit machines.
         let mut place = |slack: usize| rng.random_range(0..=slack as u64) as usize;
         let window = Window {
             top: place(height - size),

@@ -1,12 +1,12 @@
-//! Another size, for images and masks.
+//! Resizing of images and masks.
 
 use super::step::checked;
 use crate::dataset::{Mask, SegmentationSample};
 use mbls_data::{Result, Seed};
 use mbls_vision::transform::{ImageTransform, Resize, Size};
 
-/// The sample in another size: the image with bilinear interpolation between four neighbours, the
-/// mask with the nearest one.
+/// Resizes a sample: the image with bilinear interpolation (without antialiasing), the mask with
+/// nearest-neighbour sampling.
 pub(super) fn resize(
     name: &str,
     sample: SegmentationSample,
@@ -17,13 +17,13 @@ pub(super) fn resize(
         return Ok(sample);
     }
     let bilinear = ImageTransform::from(Resize { size: Size::HeightWidth(size), antialias: false });
-    // Nothing in it is random.
+    // The resize does not use the seed.
     let image = bilinear.apply(&sample.image, Seed(0))?;
     Ok(SegmentationSample { image, mask: nearest(&sample.mask, size) })
 }
 
-/// Row `y` of the result is row `floor(y * scale)`, `scale = 1 / (to / from)` in f64, as OpenCV's
-/// `INTER_NEAREST`; columns alike.
+/// Samples row `floor(y * scale)` for row `y` of the result, with `scale = 1 / (to / from)` in f64,
+/// like OpenCV's `INTER_NEAREST`. Columns are sampled in the same way.
 fn nearest(mask: &Mask, [height, width]: [usize; 2]) -> Mask {
     let (rows, columns) = (places(mask.height, height), places(mask.width, width));
     let mut classes = Vec::with_capacity(height * width);

@@ -1,4 +1,4 @@
-//! A random size.
+//! Random scaling.
 
 use super::resize::resize;
 use super::step::{Sides, Step, validate_number};
@@ -7,15 +7,15 @@ use mbls_data::{Error, Result, Seed};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Resizes by a factor that is drawn uniformly from `scale`, now and then: both sides become
-/// `floor(side * factor)`, as albumentations' `RandomScale` has it, but at least 1.
+/// Randomly resizes a sample by a factor sampled uniformly from `scale`, like albumentations'
+/// `RandomScale`. Both sides become `floor(side * factor)`, but at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScaleJitter {
-    /// The least and the largest factor, 0.01..=100.
+    /// Smallest and largest factor, 0.01..=100.
     #[serde(default = "half_to_double")]
     pub scale: [f64; 2],
-    /// How often, 0..=1.
+    /// Probability of the transform, 0..=1.
     #[serde(default = "always")]
     pub probability: f64,
 }

@@ -1,36 +1,37 @@
-//! What every joint transform has to say and do.
+//! The trait of joint transforms.
 
 use crate::dataset::SegmentationSample;
 use mbls_data::{Error, Result, Seed};
 
-/// The most pixels that a sample may have on its way through a pipeline: as many as may be decoded.
+/// Largest number of pixels of a sample in a pipeline, the default limit of decoding.
 const MAX_PIXELS: usize = 89_478_485;
 
-/// One kind of [`JointTransform`](super::JointTransform).
+/// A kind of [`JointTransform`](super::JointTransform).
 ///
-/// [`JointTransform::apply`](super::JointTransform::apply) checks settings and sample before it
+/// [`JointTransform::apply`](super::JointTransform::apply) validates settings and sample before it
 /// calls `run`.
 pub(super) trait Step {
-    /// Whether the settings make sense for any sample.
+    /// Checks the settings, independently of a sample.
     fn validate(&self) -> Result<()>;
 
-    /// The least and the largest side that comes of a side in `from`, whatever the other is.
+    /// Returns the range of the resulting height (or width) if it is in `from` before the
+    /// transform, whatever the other side is.
     fn side(&self, from: Sides) -> Sides {
         from
     }
 
-    /// The transformed sample.
+    /// Returns the transformed sample.
     fn run(&self, sample: SegmentationSample, seed: Seed) -> Result<SegmentationSample>;
 }
 
-/// The least and the largest height, or width, that a sample can have.
+/// The range of the height, or of the width, of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sides {
     pub(super) least: usize,
     pub(super) most: usize,
 }
 
-/// Height and width of a sample on its way; an error where it would be too large.
+/// Returns height and width of a result, or an error if it is too large or empty.
 pub(super) fn checked(name: &str, [height, width]: [usize; 2]) -> Result<[usize; 2]> {
     match height.checked_mul(width) {
         Some(pixels) if (1..=MAX_PIXELS).contains(&pixels) => Ok([height, width]),
@@ -45,7 +46,7 @@ pub(super) fn checked(name: &str, [height, width]: [usize; 2]) -> Result<[usize;
     }
 }
 
-/// An error where a size in settings is none.
+/// Returns an error for a size of 0 or one that is too large.
 pub(super) fn validate_side(name: &str, side: usize) -> Result<()> {
     match side {
         0 => Err(Error::value(format!("{name}: size"), "at least 1", 0)),
@@ -53,7 +54,7 @@ pub(super) fn validate_side(name: &str, side: usize) -> Result<()> {
     }
 }
 
-/// An error where a number in settings is not in `least..=most`.
+/// Returns an error unless a setting is in `least..=most`.
 pub(super) fn validate_number(
     name: &str,
     setting: &str,

@@ -1,5 +1,5 @@
-//! Joint transforms against albumentations on OpenCV (`fixtures/joint-transforms`), slow versions
-//! and distributions; settings.
+//! Joint transforms against albumentations on OpenCV (`fixtures/joint-transforms`), slow reference
+//! implementations and expected distributions; settings.
 
 use candle_core::{Device, Tensor};
 use mbls_data::Seed;
@@ -27,7 +27,7 @@ fn bytes(tensor: &Tensor) -> Vec<u8> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// The numbers of each case, as they are and as whole numbers.
+/// Returns the numbers of each case as floats and as integers.
 fn cases(values: &Value, name: &str) -> Vec<(Vec<f64>, Vec<usize>)> {
     let numbers = |case: &Value| {
         case.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>()
@@ -36,8 +36,8 @@ fn cases(values: &Value, name: &str) -> Vec<(Vec<f64>, Vec<usize>)> {
     cases.map(|case| (case.clone(), case.iter().map(|&x| x as usize).collect())).collect()
 }
 
-/// A sample whose pixels and classes tell where they come from: red is the row, green the column,
-/// the class their sum, none of them a border's.
+/// Returns a sample whose values encode positions: red is the row, green the column, and the class
+/// their sum. None of them equals the padding.
 fn sample(height: usize, width: usize) -> SegmentationSample {
     let at = |f: &dyn Fn(usize, usize) -> usize| -> Vec<u8> {
         (0..height)
@@ -50,7 +50,7 @@ fn sample(height: usize, width: usize) -> SegmentationSample {
     SegmentationSample { image: Image { channels: 3, height, width, pixels }, mask }
 }
 
-/// A sample of one colour and class.
+/// Returns a sample of one colour and one class.
 fn plain(height: usize, width: usize) -> SegmentationSample {
     let image = Image { channels: 3, height, width, pixels: vec![90; 3 * height * width] };
     SegmentationSample { image, mask: Mask { height, width, classes: vec![2; height * width] } }
@@ -85,7 +85,7 @@ fn masks_are_opencvs_nearest() {
     assert!(all.len() >= 600);
     for (_, case) in all {
         let [from, to, expected] = case[..] else { panic!("{case:?}") };
-        // The place itself as two digits of the class, one after the other.
+        // Encodes the position in the class, one digit at a time.
         let places = |digit: fn(usize) -> usize| -> Vec<usize> {
             let mut sample = plain(1, from);
             sample.mask.classes = (0..from).map(|x| digit(x) as u8).collect();
@@ -93,7 +93,7 @@ fn masks_are_opencvs_nearest() {
                 ScaleJitter { scale: [(to as f64 + 0.5) / from as f64; 2], probability: 1.0 };
             let scaled = JointTransform::from(scale).apply(sample, Seed(0)).unwrap();
             assert_eq!(scaled.mask.width, to, "{case:?}");
-            // One row may have become several.
+            // The result may have several rows.
             scaled.mask.classes[..to].iter().map(|&digit| digit.into()).collect()
         };
         if !(0.01..=100.0).contains(&((to as f64 + 0.5) / from as f64)) {
@@ -131,7 +131,7 @@ fn hue_saturation_and_value_are_albumentations() {
 
 proptest! {
     #[test]
-    fn a_crop_takes_picture_and_mask_from_one_place(
+    fn crops_of_image_and_mask_have_the_same_position(
         height in 1usize..40, width in 1usize..40, size in 1usize..40, flip in any::<bool>(), seed in any::<u64>(),
     ) {
         prop_assume!(size <= height.min(width));
@@ -185,7 +185,8 @@ fn every_place_and_both_directions_are_equally_likely() {
             .entry(apply_all(&transforms, sample(4, 5), Seed(seed)).unwrap().image.pixels)
             .or_default() += 1;
     }
-    // 3 x 4 places, twice; 1,000 expected, standard deviation 31: five of them.
+    // 3 x 4 positions, with and without flip. Each count is within 5 standard deviations (31) of
+    // its expectation (1,000).
     assert_eq!(seen.len(), 24);
     assert!(seen.values().all(|count| (845..=1155).contains(count)), "{:?}", seen.values());
 }
@@ -202,7 +203,7 @@ fn colours_change_as_often_and_as_far_as_asked() {
     assert!(values.iter().all(|value| (46..=133).contains(value)));
     assert!(values.iter().any(|value| *value < 56) && values.iter().any(|value| *value > 123));
     let share = values.iter().filter(|&&value| value != 90).count() as f64 / 4000.0;
-    // Some changes are too small to be seen; standard deviation .007.
+    // Some changes are rounded away. The standard deviation of the share is 0.007.
     assert!((0.20..=0.285).contains(&share), "{share}");
     assert!(results.iter().all(|sample| sample.mask == plain(1, 1).mask));
 
@@ -346,7 +347,7 @@ fn samples_that_do_not_fit_are_refused() {
     };
     assert_eq!(
         message(RandomCrop { size: 5 }.into(), sample(4, 9)),
-        "random-crop: size: expected at most the picture's 4 x 9, found 5 x 5"
+        "random-crop: size: expected at most the image's 4 x 9, found 5 x 5"
     );
     assert_eq!(
         message(PadTo { size: 80_000, value: 0 }.into(), sample(2, 2)),
@@ -368,5 +369,5 @@ fn samples_that_do_not_fit_are_refused() {
     assert!(message(flip, wrong).starts_with("picture: expected values of shape [3, 4, 4]"));
     let image = Image { channels: 1, height: 1, width: 1, pixels: vec![0] };
     let wrong = SegmentationSample { image, mask: Mask { height: 1, width: 1, classes: vec![0] } };
-    assert_eq!(message(flip, wrong), "channels of a picture with a mask: expected 3, found 1");
+    assert_eq!(message(flip, wrong), "channels of an image with a mask: expected 3, found 1");
 }

@@ -1,13 +1,14 @@
-//! Segmentation: data sets, transforms, networks and metrics, used as other crates use them.
+//! Tests of the public interface: data sets, transforms, networks, metrics and segmenters.
 //!
-//! One program for the whole crate: each program more would be linked with all of candle again.
+//! There is one test program for the whole crate, because every program is linked with all of
+//! candle.
 
 mod data;
 /// Golden values of the published code, segmentation_models_pytorch, torchvision, albumentations
-/// and OpenCV: values that others computed.
+/// and OpenCV.
 ///
-/// `MBLS_GOLDEN_DIR=<folder> cargo test -p mbls-seg --test suite golden::` puts another set of the
-/// same format in the place of the repository's own.
+/// `MBLS_GOLDEN_DIR=<folder> cargo test -p mbls-seg --test suite golden::` uses another golden set
+/// of the same format.
 mod golden {
     mod keys;
     mod metrics;

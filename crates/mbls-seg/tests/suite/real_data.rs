@@ -1,4 +1,4 @@
-//! Real pictures with masks, where `MBLS_DATA_DIR` has them.
+//! Tests on real data sets in `MBLS_DATA_DIR`; skipped if they are missing.
 
 use mbls_data::{Collate, Dataset, Seed};
 use mbls_seg::dataset::{
@@ -18,15 +18,15 @@ fn camvid(dir: &Path, split: &str) -> SegmentationFiles {
 fn camvid_has_the_known_pixels() {
     let Some(dir) = data("camvid-voc") else { return };
     let (mut total, mut void) = (vec![0; 11], 0);
-    for (split, pictures) in [("train", 367), ("val", 101), ("test", 233)] {
+    for (split, images) in [("train", 367), ("val", 101), ("test", 233)] {
         let files = camvid(&dir, split);
-        assert_eq!(files.len(), pictures, "{split}");
+        assert_eq!(files.len(), images, "{split}");
         assert_eq!(files.classes().names()[10], "Bicyclist");
-        let counts = files.class_counts(&(0..pictures).collect::<Vec<_>>()).unwrap();
-        assert_eq!(counts.classes.iter().sum::<u64>() + counts.void, pictures as u64 * 480 * 360);
+        let counts = files.class_counts(&(0..images).collect::<Vec<_>>()).unwrap();
+        assert_eq!(counts.classes.iter().sum::<u64>() + counts.void, images as u64 * 480 * 360);
         total.iter_mut().zip(counts.classes).for_each(|(sum, count)| *sum += count);
         void += counts.void;
-        for index in [0, pictures / 2, pictures - 1] {
+        for index in [0, images / 2, images - 1] {
             assert_eq!(files.get(index, Seed(0)).unwrap().size(), [360, 480], "{split} {index}");
         }
     }
@@ -45,8 +45,8 @@ fn camvid_has_the_known_pixels() {
     );
 }
 
-/// A picture with its mask by PIL: in the training part (0) or the other, its place, the pixels of
-/// each class, the sums of red, green and blue.
+/// Facts about an image and its mask, read by PIL: the part (0 for training), the index, the number
+/// of pixels of each class, and the sums of red, green and blue.
 type Known = (usize, usize, &'static [(u8, usize)], [i64; 3]);
 
 const PIL: [Known; 5] = [
@@ -89,8 +89,8 @@ fn voc_sample_is_what_pil_finds() {
         let plane = sample.mask.classes.len();
         for (channel, sum) in sample.image.pixels.chunks(plane).zip(sums) {
             let found: i64 = channel.iter().map(|&value| i64::from(value)).sum();
-            // Decoders round colours of half the resolution differently; on average over a picture
-            // that comes to little.
+            // Decoders round subsampled chroma differently. The difference averages out over an
+            // image.
             assert!((found - sum).abs() < plane as i64 / 2, "{files} {index}: {found} for {sum}");
         }
     }
@@ -98,7 +98,7 @@ fn voc_sample_is_what_pil_finds() {
 }
 
 #[test]
-fn the_papers_chains_take_real_pictures() {
+fn the_papers_chains_take_real_images() {
     let Some(dir) = data("voc-sample") else { return };
     let val = voc::load(&dir, "trainval", SegmentationConfig::default()).unwrap();
     let collate = SegmentationCollate::new(&Normalise::imagenet()).unwrap();
@@ -113,7 +113,7 @@ fn the_papers_chains_take_real_pictures() {
         assert_eq!(batch.shape, [5, 3, side, side]);
         assert!(batch.labels.iter().all(|&class| class < 21 || class == u32::from(VOID)));
         assert!(batch.pixels.iter().all(|value| (-2.2..2.7).contains(value)));
-        // At least half of each picture is no border.
+        // At least half of each sample is not padding.
         assert!(
             batch.valid_pixels.iter().all(|&pixels| pixels > side * side / 2),
             "{:?}",

@@ -1,4 +1,4 @@
-//! Saved segmenters: what they say against the network itself, and files that are none.
+//! Saved segmenters: comparison with the network itself, and invalid files.
 
 use candle_core::{DType, Device};
 use mbls_core::calibration::{CalibrationRecord, CalibratorRole};
@@ -52,7 +52,7 @@ fn usual() -> Vec<JointTransform> {
     vec![LongestSide { size: 40 }.into(), PadTo { size: 64, value: 0 }.into()]
 }
 
-/// Bit by bit what the network makes of images as the loader of training prepares them.
+/// The logits are bit-identical to those of images that are prepared by the training loader.
 #[test]
 fn images_are_prepared_as_in_training() {
     let images = [image(50, 30, 1), image(30, 50, 2)];
@@ -89,8 +89,7 @@ fn images_are_prepared_as_in_training() {
         assert_eq!(found.counts(3).iter().sum::<u64>(), 1500);
         assert_eq!(found.ood.len(), 3);
     }
-    // 50 x 30 became 40 x 24 in the middle of 64 x 64: the first pixel is that of row 12, column
-    // 20.
+    // 50 x 30 is resized to 40 x 24 and padded to 64 x 64: the first pixel is in row 12, column 20.
     let at = 12 * 64 + 20;
     let row: Vec<f32> = (0..3).map(|class| logits[class * 4096 + at]).collect();
     let rows = read.settings().record.rows(&row, CalibratorRole::Temperature).unwrap();
@@ -127,7 +126,7 @@ fn maps_are_png_files_of_the_image() {
     assert!(found.overlay_png(&Image { height: 33, width: 20, ..image }, values).is_err());
 }
 
-/// The values of a mask in a file.
+/// Returns the values of a mask in a file.
 fn mask_of(png: &[u8]) -> Mask {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), png).unwrap();
@@ -150,12 +149,12 @@ fn what_does_not_fit_is_named() {
         (
             "\"values\":[0,7,255]",
             "\"values\":[0,7]",
-            "settings.values: expected 3 values that differ, found [0, 7]",
+            "settings.values: expected 3 distinct values, found [0, 7]",
         ),
         (
             "\"values\":[0,7,255]",
             "\"values\":[0,7,7]",
-            "settings.values: expected 3 values that differ",
+            "settings.values: expected 3 distinct values",
         ),
         ("\"batch\":2", "\"batch\":5000", "settings.batch: expected 1 to 4096, found 5000"),
         ("\"size\":64", "\"size\":0", "settings.transforms[1]: expected settings in their range"),

@@ -13,8 +13,8 @@ use mbls_core::metric::{
 };
 use mbls_data::{Dataset, Seed};
 use mbls_seg::metric::{
-    PictureMaps, Pictures, PublishedReport, SegmentationMetrics, SegmentationReport,
-    SegmentationSettings, image_png,
+    ImageMaps, PublishedReport, SegmentationMetrics, SegmentationReport, SegmentationSettings,
+    SegmentedImages, image_png,
 };
 use mbls_train::predict;
 use std::path::Path;
@@ -48,7 +48,7 @@ impl Measuring {
     }
 
     /// Adds a batch.
-    fn add(&mut self, batch: Pictures) -> Result<Added> {
+    fn add(&mut self, batch: SegmentedImages) -> Result<Added> {
         let scaled: Vec<f32>;
         let logits = match self.inverse_temperature {
             1.0 => batch.logits,
@@ -62,7 +62,7 @@ impl Measuring {
         let area = height * width;
         let mut confusions = Vec::with_capacity(images);
         for image in 0..images {
-            let single = Pictures {
+            let single = SegmentedImages {
                 logits: logits.range(image * classes * area..(image + 1) * classes * area),
                 shape: [1, classes, height, width],
                 labels: batch.labels.range(image * area..(image + 1) * area),
@@ -90,7 +90,7 @@ impl Measuring {
         let mut report = self.metrics.value().context("there are no images to measure")?;
         report.published =
             Some(PublishedReport { calibration: self.published.value(), batches, empty_batches });
-        Ok((report, self.metrics.picture_bins().map(|(_, bins)| bins.clone()).collect()))
+        Ok((report, self.metrics.image_bins().map(|(_, bins)| bins.clone()).collect()))
     }
 }
 
@@ -145,14 +145,14 @@ pub(super) fn evaluate(
 }
 
 /// Draws the images of a batch that have a name: the image as the network sees it, and its maps.
-fn draw(batch: Pictures, data: &Loader, maps: Option<(&Path, &[String])>) -> Result<()> {
+fn draw(batch: SegmentedImages, data: &Loader, maps: Option<(&Path, &[String])>) -> Result<()> {
     let Some((folder, names)) = maps else { return Ok(()) };
     let named =
         |index: u64| usize::try_from(index).ok().and_then(|index| Some((index, names.get(index)?)));
     if !batch.indices.iter().any(|&index| named(index).is_some()) {
         return Ok(());
     }
-    for (maps, &index) in PictureMaps::of_batch(batch, &IGNORED)?.into_iter().zip(batch.indices) {
+    for (maps, &index) in ImageMaps::of_batch(batch, &IGNORED)?.into_iter().zip(batch.indices) {
         if let Some((index, name)) = named(index) {
             let name = map_name(name);
             // Test transforms are not random, so the seed does not matter.

@@ -2,7 +2,7 @@
 
 use mbls_core::metric::{LogitDistances, Metric, PixelRows, SegmentationBatch};
 use mbls_seg::dataset::VOID;
-use mbls_seg::metric::Pictures;
+use mbls_seg::metric::SegmentedImages;
 use mbls_train::{Error, Predicted, Result};
 use rayon::prelude::*;
 
@@ -50,7 +50,7 @@ impl<'a> HostBatch<'a> {
     ///
     /// If a label is neither a class nor void, or logits are not finite.
     pub(super) fn distances(&self, empty: &LogitDistances) -> mbls_core::Result<LogitDistances> {
-        let Pictures { logits, shape, labels, .. } = self.pictures();
+        let SegmentedImages { logits, shape, labels, .. } = self.pictures();
         let add = |mut distances: LogitDistances, rows: PixelRows| {
             distances.update(rows.logit_rows()?)?;
             Ok(distances)
@@ -65,9 +65,9 @@ impl<'a> HostBatch<'a> {
     }
 
     /// Returns the batch as the metrics' input.
-    pub(super) fn pictures(&self) -> Pictures<'_> {
+    pub(super) fn pictures(&self) -> SegmentedImages<'_> {
         let Predicted { logits, labels, .. } = self.predicted;
-        Pictures {
+        SegmentedImages {
             logits: logits.into(),
             shape: self.shape,
             labels: labels.into(),

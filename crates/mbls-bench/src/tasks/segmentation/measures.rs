@@ -104,7 +104,7 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
     Measure {
         is: described::ECE_OF_IMAGES,
         epoch: None,
-        finished: |run| Some(run.before.picture_ece.as_ref()?.mean),
+        finished: |run| Some(run.before.image_ece.as_ref()?.mean),
         resampled: None,
     },
     // Fitted on the validation part, so resampling the test part does not apply.

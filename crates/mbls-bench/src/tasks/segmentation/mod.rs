@@ -141,7 +141,7 @@ impl Workload for Segmentation {
         let tested = evaluate(&task, &test, &temperature, bins, maps, assess)?;
         let test = measure::finished(&MEASURES, &tested);
         let measured = Measured {
-            n: tested.before.pictures,
+            n: tested.before.images,
             headline: measure::headline(&MEASURES, &test),
             validation: measure::finished(&MEASURES, &validated),
             margin: task.learning.loss.margin(),

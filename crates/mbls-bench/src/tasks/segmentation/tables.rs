@@ -119,7 +119,7 @@ fn by_band(evaluated: &Evaluated) -> FurtherTable {
 fn by_image(evaluated: &Evaluated) -> FurtherTable {
     let row = |(loss, evaluations): &(&LossEntry, Vec<Evaluation>)| {
         let of = |value: fn(&mbls_seg::metric::Quantiles) -> f64| {
-            mean(evaluations.iter().map(|e| e.before.picture_ece.as_ref().map(value)))
+            mean(evaluations.iter().map(|e| e.before.image_ece.as_ref().map(value)))
         };
         let values = vec![
             of(|q| q.mean),

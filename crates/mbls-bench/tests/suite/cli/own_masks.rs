@@ -6,7 +6,7 @@ use candle_core::Device;
 use mbls_core::metric::Metric;
 use mbls_seg::CalibratedSegmenter;
 use mbls_seg::dataset::decode_mask;
-use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationSettings};
+use mbls_seg::metric::{SegmentationMetrics, SegmentationSettings, SegmentedImages};
 use mbls_vision::decode;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -429,7 +429,7 @@ fn a_trained_network_predicts_masks() {
             .prepare(&decode(&image(i), 1 << 20, 1 << 20).expect("an image"))
             .expect("prepared");
         let (logits, labels) = (segmenter.logits(&[prepared]).expect("logits"), mask(i).classes);
-        let images = Pictures {
+        let images = SegmentedImages {
             logits: (&logits).into(),
             shape: [1, 2, SIDE, SIDE],
             labels: (&labels).into(),

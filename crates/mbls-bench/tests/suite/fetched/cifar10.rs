@@ -3,8 +3,8 @@
 
 use super::data;
 use super::distribution::{Distribution, fetch};
-use super::pictures::assert_trained;
 use super::pack::{Entry, tar_gz};
+use super::pictures::assert_trained;
 use super::training::Training;
 use flate2::read::GzDecoder;
 use mbls_vision::dataset::cifar10::CLASS_NAMES;

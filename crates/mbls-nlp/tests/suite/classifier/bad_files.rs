@@ -1,4 +1,4 @@
-//! Files that are no classifier, or not one.
+//! Invalid and inconsistent files of classifiers.
 
 use super::support::{Trained, trained};
 use candle_core::{DType, Device, Tensor};
@@ -135,7 +135,7 @@ fn settings_that_do_not_fit_are_named() {
     assert_error(folder.path(), "classifier.safetensors");
 }
 
-/// Writes tensors as if they had been saved so.
+/// Replaces the tensors, with matching size and checksum in the settings.
 fn replace(folder: &Path, content: &[u8]) {
     std::fs::write(folder.join("classifier.safetensors"), content).unwrap();
     let path = folder.join("classifier.json");
@@ -143,7 +143,7 @@ fn replace(folder: &Path, content: &[u8]) {
         serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     settings["tensors"]["bytes"] = content.len().into();
     settings["tensors"]["crc32"] = format!("{:08x}", crc32fast::hash(content)).into();
-    // In the order of the file, which says its schema first.
+    // In the order of the file, which starts with the schema.
     let part = |name: &str| settings[name].to_string();
     let text = format!(
         "{{\"schema\":2,\"kind\":\"text-classifier\",\"tensors\":{},\"settings\":{}}}",
@@ -158,7 +158,7 @@ fn tensors_that_do_not_fit_are_named() {
     let folder = saved(1);
     let path = folder.path().join("classifier.safetensors");
     let good = std::fs::read(&path).unwrap();
-    // Cut off, changed, of another run.
+    // Truncated, modified, and of another run.
     std::fs::write(&path, &good[..good.len() - 1]).unwrap();
     assert_error(
         folder.path(),
@@ -172,7 +172,7 @@ fn tensors_that_do_not_fit_are_named() {
         std::fs::write(&path, content).unwrap();
         assert_error(folder.path(), "classifier.safetensors: CRC-32: expected");
     }
-    // Content that the settings vouch for.
+    // Content with matching size and checksum.
     for content in [&b""[..], b"{}", &good[..good.len() / 2], &good[..9], &[0xff; 64]] {
         replace(folder.path(), content);
         assert_error(folder.path(), "classifier.safetensors: content: expected a safetensors file");
@@ -236,7 +236,7 @@ fn tensors_that_do_not_fit_are_named() {
     CalibratedClassifier::load(folder.path(), &Device::Cpu).unwrap();
 }
 
-/// What cannot be read is not saved.
+/// Settings and tensors that could not be loaded are not saved.
 #[test]
 fn settings_and_tensors_are_checked_before_they_are_saved() {
     let classifier = |change: fn(&mut Trained)| {
@@ -266,7 +266,7 @@ fn settings_and_tensors_are_checked_before_they_are_saved() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Any change of a byte ends in a classifier or an error.
+    /// Any change of a byte gives a classifier or an error.
     #[test]
     fn changed_settings_do_no_harm(at in 0usize..10_000, byte in 0x20u8..0x7f, cut in any::<bool>()) {
         let folder = saved(1);

@@ -1,4 +1,4 @@
-//! What a saved classifier says, against the network and the test data themselves.
+//! Saved classifiers against the network and the test data.
 
 use super::support::{CLASSES, TEMPERATURE, TESTED, Trained, record, trained};
 use candle_core::{Device, Tensor};
@@ -11,7 +11,7 @@ const LENGTH: usize = 24;
 const TEXTS: [&str; 5] =
     ["The fox. The moon, and a cat!", "dog", "", "no such words", "A dog and the dog and mars"];
 
-/// Word numbers by looking each word up, padded by hand.
+/// Looks up and pads words step by step.
 fn row(trained: &Trained, text: &str) -> (Vec<u32>, usize) {
     let words: Vec<(&str, u64)> = trained.settings.tokenizer.vocabulary().words().collect();
     let cut = text.to_lowercase().replace(['.', ',', '!'], " ");
@@ -51,7 +51,7 @@ fn a_saved_classifier_says_what_its_network_does() {
             let classifier = trained.classifier();
             let probabilities: Vec<Vec<f64>> =
                 TEXTS.iter().map(|text| expected(&trained, &row(&trained, text).0)).collect();
-            // Training that goes on changes nothing.
+            // Further training does not change the classifier.
             let bias = format!("{}.bias", trained.settings.network.head());
             trained.store.initialise(&bias, Init::Const(3.0)).unwrap();
             classifier.save(&path).unwrap();
@@ -69,7 +69,7 @@ fn a_saved_classifier_says_what_its_network_does() {
                 close(&[found.answer.confidence], &[best], 1e-9);
                 assert_eq!(found.known_words, row(&trained, text).1, "{text}");
                 assert_eq!(found.words, text.split_whitespace().count());
-                // With another number of rows products may be summed in another order.
+                // The number of rows may affect the order of summation.
                 close(&together.answer.probabilities, probabilities, 1e-5);
                 assert_eq!(
                     (together.answer.class, together.known_words),
@@ -77,7 +77,7 @@ fn a_saved_classifier_says_what_its_network_does() {
                 );
             }
             assert_ne!(all[0].answer.probabilities, all[1].answer.probabilities);
-            // What was read is what is saved again.
+            // A loaded classifier is saved unchanged.
             let again = folder.path().join("again");
             read.save(&again).unwrap();
             for name in ["classifier.json", "classifier.safetensors"] {
@@ -90,7 +90,7 @@ fn a_saved_classifier_says_what_its_network_does() {
     }
 }
 
-/// A network whose logits are its bias where no word is known.
+/// The logits of this network are its bias if no word is known.
 fn constant(bias: [f32; 3], bins: usize) -> CalibratedClassifier {
     let mut trained =
         trained(Network::BiGru(BiGruConfig { dim: 4, hidden: 2, classes: 3 }), false, 4, 1);
@@ -119,7 +119,7 @@ fn a_text_without_known_words_is_classified_on_padding() {
 
 #[test]
 fn the_bin_is_that_of_the_confidence() {
-    // A confidence of exactly 1/2, of 1, and some between.
+    // Confidences of exactly 1/2 and 1, and values between.
     for bias in [
         [1000.0, 1000.0, 0.0],
         [1000.0, 0.0, 0.0],
@@ -152,7 +152,7 @@ fn the_bin_is_that_of_the_confidence() {
     }
 }
 
-/// Of a long text the end is read.
+/// Only the end of a long text is used.
 #[test]
 fn the_last_words_count() {
     let network = Network::BiGru(BiGruConfig { dim: 4, hidden: 3, classes: 3 });

@@ -1,4 +1,4 @@
-//! A small trained network, as training leaves it.
+//! A small trained network.
 
 use candle_core::{DType, Device, Tensor};
 use mbls_core::calibration::{Assessment, CalibrationRecord, TemperatureScaling};
@@ -10,9 +10,9 @@ use mbls_nn::ParamStore;
 
 /// The classes of [`trained`].
 pub(crate) const CLASSES: [&str; 3] = ["sci", "rec", "misc"];
-/// The temperature.
+/// Temperature of the calibrator.
 pub(crate) const TEMPERATURE: f64 = 0.37;
-/// Confidences of the predicted class, and whether it was right.
+/// Confidences of the predicted class, and whether the prediction is correct.
 pub(crate) const TESTED: [(f64, bool); 9] = [
     (0.4, true),
     (0.45, false),
@@ -25,7 +25,7 @@ pub(crate) const TESTED: [(f64, bool); 9] = [
     (1.0, true),
 ];
 
-/// A network with what it was trained from.
+/// A network with its store, word vectors and settings.
 pub(crate) struct Trained {
     pub(crate) store: ParamStore,
     pub(crate) words: WordTable,
@@ -41,7 +41,7 @@ impl Trained {
     }
 }
 
-/// A temperature and [`TESTED`].
+/// Returns a record with this temperature and the assessment of [`TESTED`].
 pub(crate) fn record(temperature: f64, bins: usize) -> CalibrationRecord {
     let probs: Vec<f64> =
         TESTED.iter().flat_map(|(c, _)| [*c, (1.0 - c) / 2.0, (1.0 - c) / 2.0]).collect();
@@ -53,7 +53,7 @@ pub(crate) fn record(temperature: f64, bins: usize) -> CalibrationRecord {
         .unwrap()
 }
 
-/// A network as `seed` initialises it, over frozen vectors or trained ones.
+/// Returns a network that is initialised from `seed`, with frozen or trained word vectors.
 pub(crate) fn trained(network: Network, frozen: bool, length: usize, seed: u64) -> Trained {
     let texts = ["the fox, the dog and the cat", "a fox", "the moon and mars", "a dog"];
     let tokenizer = WordTokenizer::fit(WordRule::Keras, &texts, Some(8)).unwrap();

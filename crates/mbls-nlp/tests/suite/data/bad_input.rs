@@ -26,7 +26,7 @@ fn entries_that_do_not_belong_into_an_archive_are_refused() {
         ),
         (b"/20_newsgroups/a/9", EntryType::Regular, "expected one below the archive's folder"),
         (b"../a/9", EntryType::Directory, "expected one below the archive's folder"),
-        // Even where it stays inside.
+        // Even if the path stays inside.
         (b"20_newsgroups/a/../a/9", EntryType::Regular, "expected one below the archive's folder"),
         (
             b"20_newsgroups/a/9",
@@ -101,10 +101,10 @@ fn damaged_archives_and_bombs_are_refused() {
         std::fs::write(&path, content).unwrap();
         assert_error(&path, expected);
     }
-    // Five megabytes of one message, packed into some thousands of bytes.
+    // A message of five megabytes, compressed to some thousands of bytes.
     archive(&path, &[("20_newsgroups/a/1", &vec![b' '; 5 << 20])]);
     assert_error(&path, "20_newsgroups/a/1: the message exceeds the limit of 4194304 bytes");
-    // A size of which nothing follows.
+    // An entry with a size but without data.
     let mut header = tar::Header::new_gnu();
     header.set_path("20_newsgroups/a/1").unwrap();
     header.set_size(1 << 20);
@@ -129,11 +129,11 @@ fn folders_that_are_no_groups_are_refused() {
         ),
         (
             &[("a/1", b"x"), ("a/b/2", b"x")],
-            "entries: expected files with numbers for names, found \"b\"",
+            "entries: expected files whose names are numbers, found \"b\"",
         ),
         (
             &[("a/1", b"x"), ("a/two", b"x")],
-            "entries: expected files with numbers for names, found \"two\"",
+            "entries: expected files whose names are numbers, found \"two\"",
         ),
         (
             &[("20news-bydate-train/a/1", b"x")],

@@ -1,4 +1,4 @@
-//! From texts to batches.
+//! Tokenised texts and batches.
 
 use candle_core::Device;
 use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};

@@ -1,11 +1,12 @@
-//! Near copies against the algorithm before it, which looks at every pair with a rare shingle in
-//! common.
+//! Near duplicates against the previous algorithm, which compares every pair that shares a rare
+//! shingle.
 
 use mbls_nlp::dataset::{DuplicateConfig, duplicate_groups};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The groups by every pair that shares one of the first shingles, in the order of rarity.
+/// Computes the groups by comparing every pair that shares one of the first shingles in the order
+/// of rarity.
 fn all_pairs(
     texts: &[String],
     DuplicateConfig { shingle, similarity }: DuplicateConfig,
@@ -79,7 +80,7 @@ fn assert_as_all_pairs(texts: &[String], config: DuplicateConfig) -> Vec<usize> 
     found
 }
 
-/// A letter of so many words, some of which are others.
+/// Returns a letter of `words` words, with some of them changed.
 fn letter(words: usize, changed: &[(usize, String)]) -> String {
     let word = |i| {
         changed
@@ -100,7 +101,8 @@ fn form_letters_that_differ_in_one_number_are_near_or_not_together() {
     let letters = |words, place| {
         (0..200).map(|i| letter(words, &[(place, format!("n{i}"))])).collect::<Vec<_>>()
     };
-    // 5 of 45 shingles differ: 40 of 50 are shared. Of 44 they are 39 of 49, which is less than .8.
+    // 5 of 45 shingles differ, so the similarity is 40 / 50. With 44 shingles it is 39 / 49, below
+    // 0.8.
     for (words, place, expected) in
         [(49, 20, 1), (48, 20, 200), (200, 100, 1), (21, 0, 1), (22, 21, 1), (20, 10, 200)]
     {
@@ -182,7 +184,8 @@ fn families_in_which_one_prefix_leads_to_all_are_as_by_all_pairs() {
     }
 }
 
-/// Some letters, and others that change a few of their words, by which they are near or just not.
+/// Generates letters and variants of them with a few changed words, near the threshold of
+/// similarity.
 fn mutated() -> impl Strategy<Value = Vec<String>> {
     let change = (0usize..24, prop_oneof![4 => 0usize..4, 1 => 0usize..100]);
     let text = (0usize..3, 8usize..24, prop::collection::vec(change, 0..5));

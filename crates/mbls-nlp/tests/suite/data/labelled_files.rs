@@ -1,4 +1,4 @@
-//! Labelled texts in files of their own.
+//! Files of labelled texts.
 
 use flate2::{Compression, write::GzEncoder};
 use mbls_io::delimited::Quoting;
@@ -29,7 +29,7 @@ fn read(name: &str, content: &[u8], classes: Option<&[String]>) -> Result<Labell
     read_with(name, content, classes, |_| (), OnError::Fail).map(|file| file.texts)
 }
 
-/// Ten rows, of which some have other texts.
+/// Returns ten rows, some of them with changed texts.
 fn rows(delimiter: char, changed: &[(usize, &str)]) -> Vec<u8> {
     let text = |row: usize| {
         changed.iter().find(|(other, _)| *other == row).map(|(_, text)| (*text).to_owned())
@@ -65,7 +65,7 @@ fn the_formats_say_the_same() {
     ]
     .map(|(name, content)| (name, content.to_vec()));
     for (name, content) in files {
-        // Tab-separated values are quoted where that is declared.
+        // Tab-separated values are quoted only if declared.
         let quoting = name.ends_with("TSV").then_some(Quoting::Double);
         let set = read_with(name, &content, None, |config| config.quoting = quoting, OnError::Fail)
             .unwrap()
@@ -81,7 +81,8 @@ fn the_formats_say_the_same() {
 
 #[test]
 fn quotation_marks_are_texts_in_tab_separated_values() {
-    // The issue's: five texts were read, the third of them with the lines between.
+    // Regression test: five texts were read, and the third one contained the lines between the
+    // quotation marks.
     let content = rows('\t', &[(3, "\"text 3"), (8, "\"text 8")]);
     let file = read_with("a.tsv", &content, None, |_| (), OnError::Fail).unwrap();
     assert_eq!(
@@ -106,7 +107,7 @@ fn quotation_marks_are_texts_in_tab_separated_values() {
         error.contains("line 4: quotation mark that opens field 2") && error.contains("in line 9"),
         "{error}"
     );
-    // Declared by the format alone, and packed.
+    // The format is declared by the settings, and a compressed file.
     let tsv = |config: &mut LabelledFileConfig| config.format = Some(Format::Tsv);
     let declared = read_with("a.txt", &content, None, tsv, OnError::Fail).unwrap();
     assert_eq!((declared.texts.texts(), declared.reading), (file.texts.texts(), file.reading));
@@ -116,7 +117,7 @@ fn quotation_marks_are_texts_in_tab_separated_values() {
         said,
         "10 records from 11 lines, quoting double; labels are the numbers of 2 classes"
     );
-    // All marks kept where the file means them: the header tells.
+    // Quotation marks in the header show that the file is quoted.
     let error = read("a.tsv", b"\"review\"\t\"stars\"\n\"x\"\t\"a\"\n", None).unwrap_err();
     assert!(error.contains("`quoting = \"double\"` takes quotation marks off"), "{error}");
 }
@@ -180,7 +181,7 @@ fn labels_are_numbers_names_or_those_of_training() {
 
 #[test]
 fn labels_that_are_numbers_and_names_are_an_error() {
-    // The issue's: 3 was the class "4".
+    // Regression test: 3 was read as the class "4".
     let content = b"stars,review\n3,a\n4,b\nA,c\n";
     let listed = names(&["0", "1", "2", "4", "A", "B"]);
     for classes in [Some(&listed[..]), None] {
@@ -199,7 +200,7 @@ fn labels_that_are_numbers_and_names_are_an_error() {
         error.contains("line 2: stars: expected one of the 6 classes of the list, found \"3\""),
         "{error}"
     );
-    // JSON tells texts from numbers.
+    // JSON distinguishes strings from numbers.
     let json = |first: &str, second: &str| {
         let content = format!(
             "{{\"review\":\"x\",\"stars\":{first}}}\n{{\"review\":\"y\",\"stars\":{second}}}\n"
@@ -281,7 +282,7 @@ fn what_cannot_be_decoded_is_left_out_and_counted() {
         assert_eq!((records, lines, blank), (2, 4, 1));
         assert_eq!(left_out, LeftOut { records: 1, first: vec![place] });
     }
-    // A whole pair is a character, and a backslash before it none.
+    // A surrogate pair is a character; after an escaped backslash it is plain text.
     let whole = read(
         "a.jsonl",
         format!("{}{last}", object("\\ud83d\\ude00 \\\\ud83d", "a")).as_bytes(),
@@ -299,7 +300,7 @@ fn what_cannot_be_decoded_is_left_out_and_counted() {
     let padded = [gz(format!("{first}{last}").as_bytes()), vec![0; 700]].concat();
     let Reading { ignored_bytes, left_out, .. } = reading("a.jsonl.gz", &padded);
     assert_eq!((ignored_bytes, left_out.records), (700, 0));
-    // What is decoded and wrong remains an error.
+    // Decodable but invalid lines are errors.
     for wrong in [
         "{\"review\":\"x\"",
         "{\"review\":\"\\ud83d\",\"stars\":}",

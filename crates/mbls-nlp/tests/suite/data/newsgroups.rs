@@ -14,7 +14,7 @@ const WHOLE: Files = &[
 ];
 
 fn assert_whole(set: &Newsgroups) {
-    // Names are ordered as letters, not as numbers.
+    // Names are ordered lexicographically, not numerically.
     assert_eq!(set.names, ["alt.atheism/51060", "sci.space/10", "sci.space/9"]);
     assert_eq!(set.texts.texts(), ["\n\ncafé\n\nend", "no header", "\n\nto the moon\n"]);
     assert_eq!(set.texts.labels(), [0, 1, 1]);
@@ -30,7 +30,7 @@ fn folders_and_archives_are_the_same() {
     let path = dir.path().join("set.tar.gz");
     archive(&path, WHOLE);
     assert_whole(&load(&path).unwrap());
-    // Within other folders, with entries for folders and what another system adds.
+    // Within other folders, with entries for folders and files added by an operating system.
     let mut builder = builder(&path);
     for (name, content) in WHOLE {
         entry(&mut builder, b"./data/", EntryType::Directory, b"");
@@ -51,7 +51,7 @@ fn the_division_by_date_is_kept() {
         files.push((format!("20news-bydate-train/{}/{i}", ["a", "b"][i % 2]), text(i)));
         files.push((format!("20news-bydate-test/{}/{i}", ["a", "b"][i % 2]), text(100 + i)));
     }
-    // Copies of a message for testing, one of them in the other group, with another header.
+    // Duplicates of a test message with other headers, one of them in the other group.
     for name in ["a/98", "b/99"] {
         files.push((
             format!("20news-bydate-train/{name}"),

@@ -1,4 +1,4 @@
-//! Splits against numpy (`fixtures/splits`), near copies against all pairs.
+//! Splits against numpy (`fixtures/splits`), near duplicates against the comparison of all pairs.
 
 use mbls_data::Seed;
 use mbls_nlp::dataset::{
@@ -40,7 +40,7 @@ fn the_published_split_is_that_of_numpy() {
     assert_eq!(published_split(1126, 1).unwrap().train.len(), 1);
 }
 
-/// Sets of shingles, and groups by looking at every pair again and again.
+/// Computes sets of shingles, and merges groups by comparing all pairs repeatedly.
 fn slow_groups(texts: &[String], config: DuplicateConfig) -> Vec<usize> {
     let sets: Vec<BTreeSet<Vec<&str>>> = texts
         .iter()
@@ -109,7 +109,7 @@ proptest! {
             }
         }
         prop_assert_eq!(seen, labels.len());
-        // More groups than single items: sizes are near what was asked for, never above.
+        // With more groups than single items, sizes are close to those requested, never above.
         for (part, size) in [(&validation, 12i64), (&test, 24)] {
             prop_assert!(part.len() as i64 <= size && part.len() as i64 >= size - 5, "{} of {}", part.len(), size);
             for (count, of) in counts(part).into_iter().zip(all) {
@@ -133,7 +133,7 @@ fn sizes_are_exact_where_single_items_suffice() {
     }
     assert_eq!(parts, split(1));
     assert_ne!(parts, split(2));
-    // Copies are in every part, about as many as its size asks for.
+    // Every part has duplicates, roughly in proportion to its size.
     let copies = |part: &[usize]| part.iter().filter(|&&index| index < 40).count();
     let mean = |of: fn(&Parts) -> &Vec<usize>| {
         (0..50).map(|seed| copies(of(&split(seed)))).sum::<usize>() as f64 / 50.0
@@ -157,7 +157,7 @@ fn splits_and_similarities_that_cannot_be_are_refused() {
     assert!(error(usize::MAX, usize::MAX, &single).contains("leave a part empty"));
     assert!(error(1, 2, &single).contains("no room for each of 2 classes"));
     assert!(error(2, 2, &single[1..]).starts_with("groups: expected 6"));
-    assert!(error(2, 2, &[0; 6]).contains("copies of texts, kept together, leave nothing"));
+    assert!(error(2, 2, &[0; 6]).contains("groups of duplicates leave nothing"));
     for (shingle, similarity) in [(0, 0.5), (1, 0.0), (1, 1.1), (1, f64::NAN), (1, -1.0)] {
         assert!(duplicate_groups(&["a"], &DuplicateConfig { shingle, similarity }).is_err());
     }
@@ -167,7 +167,7 @@ fn splits_and_similarities_that_cannot_be_are_refused() {
 #[test]
 fn parts_of_a_set_are_kept_and_what_they_lack_is_split_off() {
     let labels: Vec<u32> = (0..40).map(|i| i % 2).collect();
-    // 3 is a copy of 35, and 5 of 36.
+    // 3 is a duplicate of 35, and 5 of 36.
     let groups: Vec<usize> = (0..40)
         .map(|i| {
             if i == 3 {
@@ -187,7 +187,7 @@ fn parts_of_a_set_are_kept_and_what_they_lack_is_split_off() {
     let parts = split(&division(Some(30..34), Some(34..40)), [4, 6]).unwrap();
     assert_eq!((parts.validation, parts.test), ((30..34).collect(), (34..40).collect()));
     assert_eq!(parts.train, (0..30).filter(|i| ![3, 5].contains(i)).collect::<Vec<_>>());
-    // Fewer of them, so that 36 is not tested on.
+    // Fewer test texts, so 36 is not used.
     let parts = split(&division(None, Some(34..40)), [4, 2]).unwrap();
     assert_eq!((parts.train.len(), parts.validation.len(), parts.test), (25, 4, vec![34, 35]));
     let parts = split(&division(Some(30..34), None), [4, 6]).unwrap();

@@ -1,10 +1,10 @@
-//! Small data sets in files.
+//! Small data sets in files for tests.
 
 use flate2::{Compression, write::GzEncoder};
 use std::path::Path;
 use tar::{Builder, EntryType, Header};
 
-/// Path and content of messages.
+/// Returns paths and contents of messages.
 pub(crate) type Files<'a> = &'a [(&'a str, &'a [u8])];
 
 pub(crate) fn folder(files: Files) -> tempfile::TempDir {
@@ -17,7 +17,7 @@ pub(crate) fn folder(files: Files) -> tempfile::TempDir {
     dir
 }
 
-/// An entry whose name is written as it is, whatever it is.
+/// Returns an entry whose name is written unchecked.
 pub(crate) fn entry(
     builder: &mut Builder<GzEncoder<std::fs::File>>,
     name: &[u8],

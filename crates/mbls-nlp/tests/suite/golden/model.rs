@@ -1,8 +1,7 @@
-//! The networks of the published code: keys of their state, outputs, and training continued from
-//! checkpoints.
+//! Networks of the published code: state keys, outputs, and training continued from checkpoints.
 //!
-//! The golden set's own inputs are sequences of word vectors. A set without a network for texts is
-//! said to be skipped.
+//! The inputs in the golden set are sequences of word vectors. A set without text networks is
+//! reported as skipped.
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
@@ -21,7 +20,7 @@ use mbls_testkit::procedural::{self, Procedural};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// The golden directory, and the networks that it does not have.
+/// Returns the golden directory, and the directory of networks that it lacks.
 fn directories() -> [PathBuf; 2] {
     [
         golden::directory(),
@@ -29,8 +28,8 @@ fn directories() -> [PathBuf; 2] {
     ]
 }
 
-/// The shape of the network called `name` with parameters of these shapes; `None`, said aloud, for
-/// those of other tasks.
+/// Returns the configuration of the network called `name` with parameters of these shapes. For
+/// networks of other tasks it prints a message and returns `None`.
 fn network(name: &str, keys: &[Key]) -> Option<Network> {
     let shape = |name: &str| &keys.iter().find(|key| key.name == name).expect(name).shape[..];
     let matrix = |name: &str| (shape(name)[0], shape(name)[1]);
@@ -40,7 +39,7 @@ fn network(name: &str, keys: &[Key]) -> Option<Network> {
             panic!("{name}: conv1.weight")
         };
         let (_, hidden) = matrix("fc2.weight");
-        // The pool has no parameters.
+        // Pooling has no parameters, so its size is not known from the shapes.
         return Some(Network::GlobalPoolingCnn(GlobalPoolingCnnConfig {
             pool: 5,
             dim,
@@ -64,7 +63,7 @@ fn network(name: &str, keys: &[Key]) -> Option<Network> {
     None
 }
 
-/// The network, with the padding that a golden entry has.
+/// Builds the network, with the padding of a golden entry.
 fn build(network: Network, entry: &Value, vb: VarBuilder) -> candle_core::Result<Box<dyn ModuleT>> {
     let padding = entry["padding"].as_array().map(|_| golden::sizes(&entry["padding"]));
     Ok(Box::new(Padded(network.build(Options::default(), vb)?, padding)))
@@ -81,7 +80,7 @@ impl ModuleT for Padded {
     }
 }
 
-/// Says so where a set of golden values has nothing for these tests.
+/// Reports a golden set that has no values for these tests.
 fn report(tested: usize, directory: &Path) {
     if tested == 0 {
         eprintln!("SKIPPED {}: no network for texts", directory.display());
@@ -132,7 +131,7 @@ fn outputs_of_networks_whose_weights_follow_from_their_names() -> Result<()> {
     Ok(())
 }
 
-/// The loss and the norm of every parameter's gradient, where a golden set has them.
+/// Compares the loss and the norms of all parameter gradients, if the golden set has them.
 #[test]
 fn gradients_of_networks_whose_weights_follow_from_their_names() -> Result<()> {
     let [_, directory] = directories();
@@ -169,7 +168,7 @@ fn gradients_of_networks_whose_weights_follow_from_their_names() -> Result<()> {
     Ok(())
 }
 
-/// Runs `test` on every network for texts, in both types.
+/// Runs `test` on every text network, in both data types.
 fn each(test: impl Fn(&Case) -> Result<()>) -> Result<()> {
     let tested =
         each_case(network, |network, vb| Ok(network.build(Options::default(), vb)?), test)?;

@@ -21,7 +21,7 @@ fn words_sequences_and_rows_are_the_golden_ones() {
     let vocabulary = Vocabulary::count(WordRule::Keras, &texts);
     let (mut runs, mut padded) = (0, 0);
     for run in file["runs"].as_array().unwrap() {
-        // Keras' index and counts are of all words, whatever `num_words` is.
+        // Keras' index and counts include all words, whatever `num_words` is.
         let index: Vec<(&str, u64)> = run["word_index_in_order"]
             .as_array()
             .unwrap()

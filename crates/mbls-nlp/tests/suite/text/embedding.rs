@@ -25,7 +25,7 @@ fn read(
 
 #[test]
 fn rows_are_those_of_the_words_and_the_padding_is_zeros() {
-    // The last word twice: the first counts.
+    // The last word occurs twice; the first occurrence counts.
     let content = b"the 0.5 -1 2e-1\nfox 1 2 3\n. . . 7 8 9\nthe 4 4 4";
     let table = read(content, None, &["fox", "cat", "the", ". . ."]).unwrap();
     assert_eq!((table.rows(), table.dimension(), table.found()), (5, 3, 3));
@@ -42,7 +42,7 @@ fn rows_are_those_of_the_words_and_the_padding_is_zeros() {
             .unwrap_err()
             .ends_with("not a whole gzip file: truncated")
     );
-    // word2vec's header, Windows' line ends, blanks at the end, a word that is a number, the first
+    // A word2vec header, Windows line ends, trailing blanks, a word that is a number, and a first
     // word with blanks.
     let table = read(b"2 2\r\n. . 1 2 \r\n7 3 4\r\n", None, &["7", ". ."]).unwrap();
     assert_eq!(table.values(), [0., 0., 3., 4., 1., 2.]);
@@ -79,7 +79,7 @@ fn lines_that_do_not_fit_are_named() {
         ),
         (b"the 1 2\n\xff 1 2\n", None, "line 2: word: expected text in UTF-8"),
         (b"", None, "number of words: expected at least 1, found 0"),
-        // A header of word2vec and nothing behind it.
+        // Only a word2vec header.
         (b"0 3\n", Some(3), "number of words: expected at least 1, found 0"),
         (b"the 1 2\n", Some(0), "dimension of word vectors: expected 1..65536, found 0"),
     ] {
@@ -99,7 +99,7 @@ fn a_word_that_is_not_text_is_left_out_and_counted() {
         EmbeddingTable::read(&glove, &words(&["the", "fox"]), Missing::Zero)
             .map_err(|error| error.to_string())
     };
-    // In the middle, in the first line, with blanks.
+    // Undecodable words: in the middle, in the first line, and with blanks.
     for content in [
         &b"the 1 2\n\xff\xfe 5 6\nfox 3 4\n"[..],
         b"\xe9 5 6\nthe 1 2\nfox 3 4\n",
@@ -132,11 +132,11 @@ fn a_word_that_is_not_text_is_left_out_and_counted() {
         table.reading().to_string(),
         "2 records from 2 lines, 512 bytes ignored behind the end of the gzip file"
     );
-    // Values are no matter of decoding; nothing but undecodable words is no file of vectors.
+    // Invalid values are never skipped, and a file with only undecodable words is an error.
     assert!(read(b"the 1 2\nfox 3 x\n", OnError::Skip).is_err());
     assert!(read(b"the 1 2\n\xff 3\n", OnError::Skip).is_err());
     assert!(read(b"\xff 3 4\n", OnError::Skip).unwrap_err().contains("number of words"));
-    // A byte-order mark is not a part of the first word.
+    // A byte-order mark is not part of the first word.
     assert_eq!(read(b"\xef\xbb\xbfthe 1 2\n", OnError::Fail).unwrap().found(), 1);
     assert_eq!(
         read(b"\xef\xbb\xbf1 2\r\nthe 1 2\r\n", OnError::Fail).unwrap().reading().records,
@@ -157,7 +157,7 @@ fn a_cache_says_what_was_left_out() {
     let (table, usage) = read(OnError::Skip).unwrap();
     assert_eq!((usage, table.reading().left_out.records), (CacheUse::Written, 1));
     assert_eq!(read(OnError::Skip).unwrap(), (table, CacheUse::Used));
-    // It does not hide from others what they would refuse.
+    // The cache does not hide errors from readers with other settings.
     assert!(read(OnError::Fail).unwrap_err().contains("line 2: word: expected text in UTF-8"));
 }
 
@@ -180,7 +180,7 @@ fn missing_words_have_values_of_their_own() {
         rows[2..].iter().all(|row| (deviation(row) - 0.4).abs() < 0.04 && mean(row).abs() < 0.08)
     );
     assert_ne!(rows[2], rows[3]);
-    // Wherever the word is, and not with another seed.
+    // The values do not depend on the position of the word, but on the seed.
     assert_eq!(&read(&["dog", "a"], 1, 0.4).unwrap().values()[400..800], rows[3]);
     assert_ne!(&read(&["dog", "a"], 2, 0.4).unwrap().values()[400..800], rows[3]);
     for deviation in [-1.0, f32::NAN, f32::INFINITY] {
@@ -218,7 +218,7 @@ fn a_cache_is_used_for_what_it_belongs_to_alone() {
     assert!(replaced(read(&["fox", "the", "cat"], Missing::Zero)));
     assert!(replaced(read(&["the", "fox", "cat"], random)));
     assert_eq!(std::fs::read(&cache).unwrap(), bytes);
-    // The same size at another time.
+    // A file of the same size, modified at another time.
     std::fs::write(&path, "the 9 2\nfox 3 4\n").unwrap();
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();

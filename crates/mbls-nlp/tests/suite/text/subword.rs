@@ -1,4 +1,4 @@
-//! A small vocabulary of subwords.
+//! A small subword vocabulary.
 
 use mbls_nlp::text::{SubwordTokenizer, Tokenizer};
 
@@ -24,7 +24,7 @@ const WORD_PIECE: &str = r###"{
 #[test]
 fn words_are_cut_into_the_longest_pieces() {
     let tokenizer = SubwordTokenizer::read(file(WORD_PIECE).path(), "[PAD]").unwrap();
-    // Neither cut off at 2 nor padded to 9, as the file says.
+    // The truncation to 2 and the padding to 9 of the file are disabled.
     assert_eq!(
         tokenizer.encode("Unaffable! Ünable, able [X]").unwrap(),
         [2, 3, 4, 5, 2, 4, 1, 6, 7]
@@ -43,6 +43,6 @@ fn what_is_no_vocabulary_is_refused() {
     assert!(error("\u{0}", "[PAD]").contains("content: expected the JSON of a tokenizer"));
     assert!(
         error(WORD_PIECE, "<pad>")
-            .contains("vocabulary: expected the token \"<pad>\", found none of that name")
+            .contains("vocabulary: expected the token \"<pad>\", found no such token")
     );
 }

@@ -1,11 +1,11 @@
-//! Words and vocabularies against slow obvious code.
+//! Words and vocabularies against slow reference implementations.
 
 use mbls_nlp::text::{Tokenizer, Vocabulary, WordRule, WordTokenizer, message};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
-/// Keras' rule, step by step: lower case, filter characters to blanks, cut at blanks, no empty
-/// words.
+/// Keras' rule step by step: convert to lower case, replace filter characters by blanks, split at
+/// blanks, drop empty words.
 fn slow_words(text: &str) -> Vec<String> {
     let filters = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
     let text: String =
@@ -25,7 +25,7 @@ fn slow_vocabulary(texts: &[String]) -> Vec<(String, u64)> {
     words
 }
 
-/// Some words of a small alphabet, so that they meet again, between any separators.
+/// Generates words from a small alphabet, so they repeat, between arbitrary separators.
 fn text() -> impl Strategy<Value = String> {
     proptest::string::string_regex("([aBcÉΣß'\r\u{a0}]{1,2}[ .,\t\n>-]{1,2}){0,12}").unwrap()
 }
@@ -77,14 +77,14 @@ fn what_has_no_known_word_is_an_empty_sequence() {
     for text in ["", " \n", "!?", "others alone"] {
         assert_eq!(tokenizer.encode(text).unwrap(), [0u32; 0], "{text:?}");
     }
-    // Nothing to count is no error either: all is unknown.
+    // Texts without words are not an error either: every word is then unknown.
     let empty = WordTokenizer::fit(WordRule::Unicode, &[""; 2], Some(10)).unwrap();
     assert_eq!(
         (empty.ids(), empty.vocabulary().is_empty(), empty.encode("a").unwrap().len()),
         (1, true, 0)
     );
     let error = WordTokenizer::fit(WordRule::Keras, &["a"], Some(1)).unwrap_err().to_string();
-    assert_eq!(error, "num_words: expected at least 2, as 0 is no word, found 1");
+    assert_eq!(error, "num_words: expected at least 2, because 0 is not a word, found 1");
 }
 
 #[test]
@@ -98,11 +98,11 @@ fn saved_tokenizers_are_checked() {
     for (vocabulary, expected) in [
         (
             r#"[["a",1],["a",1]]"#,
-            "word 1 of the vocabulary: name: expected one that is there once, found \"a\"",
+            "word 1 of the vocabulary: name: expected a word that occurs once, found \"a\"",
         ),
         (
             r#"[["a",1],["b",2]]"#,
-            "word 2 of the vocabulary: count: expected at least 1 and no more than of the word before it, found 2",
+            "word 2 of the vocabulary: count: expected at least 1 and at most that of the previous word, found 2",
         ),
         (r#"[["a",0]]"#, "found 0"),
         (r#"[["",1]]"#, "word 1 of the vocabulary: name"),

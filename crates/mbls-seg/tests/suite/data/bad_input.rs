@@ -1,6 +1,6 @@
-//! What is refused, and what is said of it.
+//! Rejected input and its error messages.
 
-use super::{assert_error, fixtures, folder, load, mask, picture, voc, write};
+use super::{assert_error, fixtures, folder, image, load, mask, voc, write};
 use mbls_data::{Dataset, Result, Seed};
 use mbls_seg::dataset::{
     ClassList, PairPaths, SegmentationConfig, SegmentationFiles, SegmentationSample, decode_mask,
@@ -9,7 +9,7 @@ use mbls_seg::dataset::{
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The sample `a` after one file of its data set has another content.
+/// Loads sample `a` after the content of one file of its data set is replaced.
 fn with(file: &str, content: &[u8]) -> Result<SegmentationSample> {
     let dir = voc();
     write(dir.path(), file, content);
@@ -17,16 +17,16 @@ fn with(file: &str, content: &[u8]) -> Result<SegmentationSample> {
 }
 
 const MASK: &str = "SegmentationClass/a.png";
-const PICTURE: &str = "JPEGImages/a.jpg";
+const IMAGE: &str = "JPEGImages/a.jpg";
 const LIST: &str = "ImageSets/Segmentation/val.txt";
 
 #[test]
-fn a_mask_of_another_size_than_its_picture() {
+fn a_mask_of_another_size_than_its_image() {
     assert_error(
         with(MASK, &mask(&[&[0, 1]])),
-        &[MASK, "height and width: expected 2 x 3, as of", PICTURE, "found 1 x 2"],
+        &[MASK, "height and width: expected 2 x 3, as of", IMAGE, "found 1 x 2"],
     );
-    assert_error(with(PICTURE, &picture(3, 2, 0)), &[MASK, "expected 3 x 2", "found 2 x 3"]);
+    assert_error(with(IMAGE, &image(3, 2, 0)), &[MASK, "expected 3 x 2", "found 2 x 3"]);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_mask_that_is_no_palette() {
         assert_error(with(MASK, &content), &[MASK, &error]);
     }
     assert_error(
-        with(MASK, &picture(2, 3, 0)),
+        with(MASK, &image(2, 3, 0)),
         &[MASK, "content: expected a PNG file, found [50, 36"],
     );
 }
@@ -65,9 +65,9 @@ fn a_mask_that_is_no_palette() {
 fn a_mask_that_is_damaged() {
     let whole = mask(&[&[0, 1, 255], &[20, 20, 255]]);
     for len in [8, 20, 33, whole.len() / 2, whole.len() - 20] {
-        assert_error(with(MASK, &whole[..len]), &[MASK, "content: expected a whole PNG file"]);
+        assert_error(with(MASK, &whole[..len]), &[MASK, "content: expected a complete PNG file"]);
     }
-    // Every byte of a small file: an error or a mask, never a panic or another size.
+    // A change of any byte of a small file gives an error or a mask, never a panic or another size.
     let whole = fs::read(fixtures().join("palette-2.png")).unwrap();
     let dir = voc();
     let path = dir.path().join("any.png");
@@ -85,25 +85,25 @@ fn a_mask_that_is_damaged() {
             }
         }
     }
-    // Checksums find all but what is behind the pixels.
+    // Checksums detect all changes except for those after the pixels.
     assert!(refused >= 3 * (whole.len() - 16), "{refused} of {}", 3 * whole.len());
 }
 
 #[test]
-fn pixels_that_no_memory_is_taken_for() {
+fn no_memory_is_allocated_for_too_many_pixels() {
     let mut header = Vec::new();
     let mut encoder = png::Encoder::new(&mut header, 60_000, 60_000);
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_palette(vec![0; 3]);
-    // Decoders of pictures look for the first chunk of data.
+    // Image decoders require a first chunk of data.
     encoder.write_header().unwrap().write_chunk(png::chunk::IDAT, &[0x78, 0x9c]).unwrap();
     assert_error(
         with(MASK, &header),
         &[MASK, "number of pixels: expected at most 89478485, found 60000 x 60000"],
     );
     assert_error(
-        with(PICTURE, &header),
-        &[PICTURE, "number of pixels: expected at most 89478485, found 60000 x 60000"],
+        with(IMAGE, &header),
+        &[IMAGE, "number of pixels: expected at most 89478485, found 60000 x 60000"],
     );
 
     let dir = voc();
@@ -111,17 +111,17 @@ fn pixels_that_no_memory_is_taken_for() {
         voc_layout::load(dir.path(), "val", ClassList::voc(), config).unwrap().get(0, Seed(0))
     };
     let config = SegmentationConfig { max_pixels: 5, ..Default::default() };
-    assert_error(open(config), &[PICTURE, "expected at most 5, found 3 x 2"]);
+    assert_error(open(config), &[IMAGE, "expected at most 5, found 3 x 2"]);
     let config = SegmentationConfig { max_file_bytes: 100, ..Default::default() };
     assert_error(open(config), &[MASK, "exceeds the limit of 100 bytes"]);
 }
 
 #[test]
 fn files_without_content() {
-    for file in [MASK, PICTURE] {
+    for file in [MASK, IMAGE] {
         let dir = voc();
         write(dir.path(), file, b"");
-        // Known when the data set is opened.
+        // Detected when the data set is opened.
         assert_error(load(dir.path(), "val"), &[file, "size: expected at least 1 byte, found 0"]);
     }
     assert_error(decode_mask(folder(&[("x", b"")]).path().join("x"), 1, 1), &["x: size"]);
@@ -133,7 +133,7 @@ fn files_without_content() {
 fn lists_that_name_what_is_not_there() {
     assert_error(
         with(LIST, b"a\nmissing\n"),
-        &[LIST, "line 2: picture: expected", "JPEGImages/missing.jpg", "found no such file"],
+        &[LIST, "line 2: image: expected", "JPEGImages/missing.jpg", "found no such file"],
     );
     let dir = voc();
     fs::remove_file(dir.path().join(MASK)).unwrap();
@@ -153,7 +153,7 @@ fn lists_that_name_what_is_not_there() {
 fn paths_that_leave_their_folder() {
     for name in ["../a", "/etc/passwd", "x/../../a"] {
         let error = format!(
-            "line 1: name: expected one below the folders of pictures and masks, found {name:?}"
+            "line 1: name: expected one below the folders of images and masks, found {name:?}"
         );
         assert_error(with(LIST, name.as_bytes()), &[LIST, &error]);
     }
@@ -170,7 +170,7 @@ fn paths_that_leave_their_folder() {
     assert_error(result, &["data set x: path ../a.jpg: expected one below"]);
     let result =
         SegmentationFiles::new("x", [dir.path(); 2], vec![], ClassList::voc(), Default::default());
-    assert_error(result, &["data set x: pictures: expected at least 1, found 0"]);
+    assert_error(result, &["data set x: images: expected at least 1, found 0"]);
 }
 
 #[cfg(unix)]
@@ -186,7 +186,7 @@ fn links_that_leave_their_folder() {
 
 #[test]
 fn folders_that_cannot_be_read() {
-    for (part, kind) in [("JPEGImages", "picture"), ("SegmentationClass", "mask")] {
+    for (part, kind) in [("JPEGImages", "image"), ("SegmentationClass", "mask")] {
         let dir = voc();
         fs::remove_dir_all(dir.path().join(part)).unwrap();
         assert_error(load(dir.path(), "val"), &["cannot open", part]);
@@ -206,7 +206,7 @@ fn folders_that_cannot_be_read() {
 #[test]
 fn folders_that_may_not_be_read() {
     use std::os::unix::fs::PermissionsExt;
-    let dir = folder(&[("images/a.jpg", &picture(1, 1, 1)), ("masks/a.png", &mask(&[&[0]]))]);
+    let dir = folder(&[("images/a.jpg", &image(1, 1, 1)), ("masks/a.png", &mask(&[&[0]]))]);
     let [images, masks] = ["images", "masks"].map(|part| dir.path().join(part));
     fs::set_permissions(&masks, fs::Permissions::from_mode(0o000)).unwrap();
     let is_allowed_everything = fs::read_dir(&masks).is_ok();
@@ -233,33 +233,27 @@ fn folders_that_do_not_match() {
         let [images, masks] = ["images", "masks"].map(|part| dir.path().join(part));
         assert_error(pair(&images, &masks), parts);
     };
-    let (picture, mask) = (picture(1, 1, 1), mask(&[&[0]]));
-    let a: [(&str, &[u8]); 2] = [("images/a.jpg", &picture), ("masks/a.png", &mask)];
-    refused(&[], &["images: pictures: expected at least 1, found 0"]);
+    let (image, mask) = (image(1, 1, 1), mask(&[&[0]]));
+    let a: [(&str, &[u8]); 2] = [("images/a.jpg", &image), ("masks/a.png", &mask)];
+    refused(&[], &["images: images: expected at least 1, found 0"]);
     refused(&a[..1], &["masks: PNG files: expected at least 1, found 0"]);
     let more =
         |file: (&'static str, &[u8]), parts: &[&str]| refused(&[&a[..], &[file]].concat(), parts);
     more(
-        ("images/b.jpg", &picture),
+        ("images/b.jpg", &image),
         &["masks: masks: expected b.png, as there is b.jpg, found no such file"],
     );
     more(
         ("masks/b.png", &mask),
-        &["images: pictures: expected a picture for each mask, such as b.png, found none"],
+        &["images: images: expected an image for each mask, such as b.png, found none"],
     );
     more(
-        ("images/a.png", &picture),
-        &["images: pictures: expected one file called a, found a.jpg and a.png"],
+        ("images/a.png", &image),
+        &["images: images: expected one file called a, found a.jpg and a.png"],
     );
-    more(
-        ("images/notes.txt", b"x"),
-        &["images: entries: expected pictures alone, found notes.txt"],
-    );
-    more(("masks/b.jpg", &picture), &["masks: entries: expected PNG files alone, found b.jpg"]);
-    more(
-        ("images/inner/a.jpg", &picture),
-        &["images: entries: expected pictures alone, found inner"],
-    );
+    more(("images/notes.txt", b"x"), &["images: entries: expected only images, found notes.txt"]);
+    more(("masks/b.jpg", &image), &["masks: entries: expected only PNG files, found b.jpg"]);
+    more(("images/inner/a.jpg", &image), &["images: entries: expected only images, found inner"]);
     assert_error(
         pair(Path::new("nowhere/images"), Path::new("nowhere/masks")),
         &["cannot open nowhere/images"],
@@ -309,6 +303,6 @@ fn class_files_with_wrong_lines() {
     assert_error(names(&["a", " "]), &["name of class 1: expected a name"]);
     assert_error(
         names(&["a", "a"]),
-        &["name of class 1: expected one that no class before it has, found \"a\""],
+        &["name of class 1: expected a name that no class before it has, found \"a\""],
     );
 }

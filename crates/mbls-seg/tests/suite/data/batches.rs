@@ -1,4 +1,4 @@
-//! What becomes of samples.
+//! Transformed samples and batches.
 
 use super::{load, voc};
 use candle_core::{DType, Device};
@@ -41,7 +41,7 @@ fn a_batch_is_what_its_samples_are() {
         [[[255, 255, 255], [255, 255, 255]], [[4, 255, 4], [4, 4, 4]], [[0, 0, 0], [0, 0, 0]]];
     assert_eq!(labels.to_vec3::<u32>().unwrap(), expected);
     assert_eq!(
-        (&batch.valid_pixels[..], batch.all_void_pictures(), batch.is_all_void()),
+        (&batch.valid_pixels[..], batch.all_void_images(), batch.is_all_void()),
         (&[0, 5, 6][..], 1, false)
     );
 }
@@ -49,7 +49,7 @@ fn a_batch_is_what_its_samples_are() {
 #[test]
 fn a_batch_without_any_class_says_so() {
     let batch = collate().collate(vec![sample(2, 2, VOID), sample(2, 2, VOID)]).unwrap();
-    assert_eq!((batch.is_all_void(), batch.all_void_pictures()), (true, 2));
+    assert_eq!((batch.is_all_void(), batch.all_void_images()), (true, 2));
     assert_eq!(batch.labels(&Device::Cpu).unwrap().dims(), [2, 2, 2]);
 }
 
@@ -69,14 +69,14 @@ fn samples_that_are_no_batch_are_refused() {
     assert!(message(vec![wrong]).starts_with("picture: expected values of shape"));
     assert_eq!(
         SegmentationCollate::new(&Normalise::mnist()).unwrap_err().to_string(),
-        "normalisation of pictures with masks: expected 3 channels, found 1"
+        "normalisation of images with masks: expected 3 channels, found 1"
     );
 }
 
 fn batches(workers: usize, epoch: usize) -> Vec<SegmentationBatch> {
     let dir = voc();
     let files = Arc::new(load(dir.path(), "train").unwrap());
-    // Each picture some times.
+    // Each image occurs several times.
     let some = Arc::new(Subset::new(files, (0..14).map(|i| i % 2).collect()).unwrap());
     let transforms = vec![
         LongestSide { size: 24 }.into(),
@@ -105,8 +105,8 @@ fn batches_are_the_same_with_any_number_of_threads() {
     assert_eq!(alone, batches(1, 1));
     assert_eq!(alone, batches(3, 1));
     assert_ne!(alone, batches(0, 2));
-    // Most of a border of 24 around a strip of 12 or 16 rows is void.
-    let void: usize = alone.iter().map(SegmentationBatch::all_void_pictures).sum();
+    // A strip of 12 or 16 rows is padded to 24, so some crops have only void pixels.
+    let void: usize = alone.iter().map(SegmentationBatch::all_void_images).sum();
     assert!((1..14).contains(&void), "{void}");
 }
 
@@ -143,5 +143,5 @@ fn impossible_settings_are_refused_in_advance() {
     );
     let dataset = Transformed::new(files, vec![RandomCrop { size: 3 }.into()]).unwrap();
     let message = dataset.get(0, Seed(0)).unwrap_err().to_string();
-    assert_eq!(message, "random-crop: size: expected at most the picture's 1 x 2, found 3 x 3");
+    assert_eq!(message, "random-crop: size: expected at most the image's 1 x 2, found 3 x 3");
 }

@@ -1,4 +1,4 @@
-//! Pictures with masks: readers, what they refuse, batches.
+//! Data sets of images with masks: readers, errors and batches.
 
 use mbls_data::Result;
 use mbls_seg::dataset::{ClassList, SegmentationConfig, SegmentationFiles, voc_layout};
@@ -11,29 +11,29 @@ mod readers;
 mod real_files;
 mod values;
 
-/// Files that PIL made, and one that names what is in them.
+/// Returns the folder of masks written by PIL, with a file of their values.
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/masks")
 }
 
-/// A picture of one colour in a format without compression.
-fn picture(height: usize, width: usize, value: u8) -> Vec<u8> {
+/// Encodes an image of one colour in an uncompressed format.
+fn image(height: usize, width: usize, value: u8) -> Vec<u8> {
     let header = format!("P6 {width} {height} 255 ");
     [header.as_bytes(), &vec![value; 3 * height * width]].concat()
 }
 
-/// A mask of these rows, as a palette of 8 bits.
+/// Encodes a mask of these rows with an 8-bit palette.
 fn mask(rows: &[&[u8]]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, rows[0].len() as u32, rows.len() as u32);
     encoder.set_color(png::ColorType::Indexed);
-    // As many colours as indices, all black.
+    // One colour per index, all black.
     encoder.set_palette(vec![0; 3 * 256]);
     encoder.write_header().unwrap().write_image_data(&rows.concat()).unwrap();
     file
 }
 
-/// A folder with these files.
+/// Creates a folder with these files.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in files {
@@ -48,12 +48,12 @@ fn write(folder: &Path, name: &str, content: &[u8]) {
     std::fs::write(path, content).unwrap();
 }
 
-/// Two pictures in the VOC layout, of 2 x 3 and 1 x 2 pixels.
+/// Creates two images of 2 x 3 and 1 x 2 pixels in the VOC layout.
 fn voc() -> TempDir {
     folder(&[
-        ("JPEGImages/a.jpg", &picture(2, 3, 10)),
+        ("JPEGImages/a.jpg", &image(2, 3, 10)),
         ("SegmentationClass/a.png", &mask(&[&[0, 1, 255], &[20, 20, 255]])),
-        ("JPEGImages/b.jpg", &picture(1, 2, 20)),
+        ("JPEGImages/b.jpg", &image(1, 2, 20)),
         ("SegmentationClass/b.png", &mask(&[&[7, 0]])),
         ("ImageSets/Segmentation/train.txt", b"b\na\n"),
         ("ImageSets/Segmentation/val.txt", b"a"),

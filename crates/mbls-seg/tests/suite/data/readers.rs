@@ -1,6 +1,6 @@
-//! What is read.
+//! Readers.
 
-use super::{fixtures, folder, load, mask, picture, voc, write};
+use super::{fixtures, folder, image, load, mask, voc, write};
 use mbls_data::{Dataset, Seed};
 use mbls_seg::dataset::{
     ClassCounts, ClassList, SegmentationConfig, SegmentationFiles, decode_mask, folders,
@@ -67,9 +67,9 @@ fn voc_2012_is_found_where_it_is_unpacked() {
 }
 
 #[test]
-fn pictures_with_other_endings_are_found() {
+fn images_with_other_endings_are_found() {
     let dir = voc();
-    write(dir.path(), "JPEGImages/c.d.png", &picture(1, 1, 3));
+    write(dir.path(), "JPEGImages/c.d.png", &image(1, 1, 3));
     write(dir.path(), "SegmentationClass/c.d.png", &mask(&[&[3]]));
     write(dir.path(), "ImageSets/Segmentation/more.txt", b"c.d\r\n");
     let more = load(dir.path(), "more").unwrap();
@@ -80,8 +80,8 @@ fn pictures_with_other_endings_are_found() {
 #[test]
 fn folders_are_paired_by_name() {
     let dir = folder(&[
-        ("images/b.jpg", &picture(1, 1, 1)),
-        ("images/a.ppm", &picture(1, 2, 2)),
+        ("images/b.jpg", &image(1, 1, 1)),
+        ("images/a.ppm", &image(1, 2, 2)),
         ("images/.hidden", b""),
         ("masks/a.png", &mask(&[&[4, 5]])),
         ("masks/b.PNG", &mask(&[&[255]])),
@@ -122,7 +122,7 @@ fn memory_is_kept_to_its_budget() {
         assert_eq!(first, again);
         assert_eq!(files.class_counts(&[0, 1]).unwrap().void, 2);
     }
-    // What is kept is not read again.
+    // Cached samples are not read again.
     let files = open(1 << 20);
     assert_eq!(files.preload().unwrap(), 2);
     std::fs::remove_file(dir.path().join("SegmentationClass/a.png")).unwrap();

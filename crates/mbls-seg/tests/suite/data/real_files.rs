@@ -1,6 +1,6 @@
-//! Lists, folders and images as people have them.
+//! Lists, folders and images as they occur in practice.
 
-use super::{assert_error, folder, load, mask, picture, voc, write};
+use super::{assert_error, folder, image, load, mask, voc, write};
 use mbls_data::{Dataset, Seed};
 use mbls_seg::dataset::{ClassList, folders, voc_layout};
 use std::path::Path;
@@ -35,16 +35,16 @@ fn lists_of_the_voc_layout_come_from_any_editor() {
         b"a\n\n./a\n",
         &["line 3: expected a name that was not there before, found ./a, as in line 1"],
     );
-    wrong(b"\n\nc\n", &["line 3: picture: expected", "JPEGImages/c.jpg", "found no such file"]);
-    wrong(b"a  1\nb -1\n", &["line 1: picture", "as in a list of ImageSets/Main"]);
+    wrong(b"\n\nc\n", &["line 3: image: expected", "JPEGImages/c.jpg", "found no such file"]);
+    wrong(b"a  1\nb -1\n", &["line 1: image", "as in a list of ImageSets/Main"]);
 }
 
 #[test]
 fn endings_have_any_case_in_the_voc_layout() {
     let dir = folder(&[
-        ("JPEGImages/a.JPG", &picture(1, 1, 1)),
-        ("JPEGImages/b.d.Jpeg", &picture(1, 1, 2)),
-        ("JPEGImages/s/c.PNG", &picture(1, 1, 3)),
+        ("JPEGImages/a.JPG", &image(1, 1, 1)),
+        ("JPEGImages/b.d.Jpeg", &image(1, 1, 2)),
+        ("JPEGImages/s/c.PNG", &image(1, 1, 3)),
         ("SegmentationClass/a.PNG", &mask(&[&[1]])),
         ("SegmentationClass/b.d.png", &mask(&[&[2]])),
         ("SegmentationClass/s/c.Png", &mask(&[&[3]])),
@@ -54,8 +54,8 @@ fn endings_have_any_case_in_the_voc_layout() {
     let values: Vec<u8> = (0..3).map(|i| files.get(i, Seed(0)).unwrap().mask.classes[0]).collect();
     assert_eq!((values, files.name()), (vec![1, 2, 3], "voc-layout-train"));
     assert_eq!(load(dir.path(), "./train").unwrap().name(), "voc-layout-train");
-    // Which of two is meant cannot be known.
-    write(dir.path(), "JPEGImages/a.png", &picture(1, 1, 1));
+    // The name is ambiguous.
+    write(dir.path(), "JPEGImages/a.png", &image(1, 1, 1));
     assert_error(
         load(dir.path(), "train"),
         &["JPEGImages: entries: expected one file called a, found a.JPG and a.png"],
@@ -65,7 +65,7 @@ fn endings_have_any_case_in_the_voc_layout() {
 #[test]
 fn what_systems_leave_is_no_pair() {
     let dir = folder(&[
-        ("i/a.ppm", &picture(1, 1, 1)),
+        ("i/a.ppm", &image(1, 1, 1)),
         ("i/Thumbs.db", b"x"),
         ("i/desktop.ini", b"x"),
         ("m/a.PNG", &mask(&[&[1]])),
@@ -81,7 +81,7 @@ fn what_systems_leave_is_no_pair() {
 
 #[test]
 fn masks_belong_to_upright_images() {
-    // 5 pixels wide and 3 high in the file; turned upright 3 wide and 5 high.
+    // The image is 5 wide and 3 high in the file, and 3 wide and 5 high after rotation.
     let turned =
         std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/exif/6.jpg"))
             .unwrap();
@@ -96,7 +96,7 @@ fn masks_belong_to_upright_images() {
             .get(0, Seed(0))
     };
     assert_eq!(sample(&[&[0; 3][..]; 5]).unwrap().size(), [5, 3]);
-    let error = "turned upright as its EXIF orientation 6 says, found 3 x 5";
+    let error = "rotated by its EXIF orientation 6, found 3 x 5";
     assert_error(
         sample(&[&[0; 5][..]; 3]),
         &["a.png: height and width: expected 5 x 3, as of", error],

@@ -1,14 +1,14 @@
-//! Which values of a mask mean which class.
+//! Mapping of mask values to classes.
 
-use super::{assert_error, folder, load, mask, picture, voc};
+use super::{assert_error, folder, image, load, mask, voc};
 use mbls_data::{Dataset, Result, Seed};
 use mbls_seg::dataset::{ClassCounts, ClassList, SegmentationFiles, VOID, folders};
 use tempfile::TempDir;
 
-/// One image with a mask of these rows, while its folder is there.
+/// Returns a data set of one image with a mask of these rows, and its folder.
 fn one(rows: &[&[u8]], classes: ClassList) -> (SegmentationFiles, TempDir) {
     let files =
-        folder(&[("i/a.ppm", &picture(rows.len(), rows[0].len(), 9)), ("m/a.png", &mask(rows))]);
+        folder(&[("i/a.ppm", &image(rows.len(), rows[0].len(), 9)), ("m/a.png", &mask(rows))]);
     let [images, masks] = ["i", "m"].map(|part| files.path().join(part));
     (folders::load(images, masks, classes, Default::default()).unwrap(), files)
 }
@@ -31,7 +31,7 @@ fn binary_masks_of_0_and_255_have_two_classes() {
     let counts = files.class_counts(&[0]).unwrap();
     assert_eq!(counts, ClassCounts { classes: vec![2, 4], void: 0, most_void: None });
     assert_eq!(classes, ClassList::with_values(&[(0, "ground"), (255, "thing")], &[]).unwrap());
-    // Read as positions, the thing is void, and the counts say so with the value.
+    // With default values the thing is void, and the counts contain its mask value.
     let names = ClassList::new(vec!["ground".into(), "thing".into()]).unwrap();
     let (files, _folder) = one(&rows, names);
     let counts = files.class_counts(&[0]).unwrap();
@@ -89,7 +89,7 @@ fn names_say_what_is_void() {
             "{name}"
         );
     }
-    // 255 has another name, and other values are void.
+    // 255 is a named class, and other values are void.
     let classes = read("0 ignore\n1 ignore\n128 ground\n255 thing\n").unwrap();
     assert_eq!((classes.values(), classes.void_values()), (vec![128, 255], vec![0, 1]));
     for name in ["voided", "background", "borders", "unknown-bird"] {
@@ -150,11 +150,11 @@ fn counts_are_kept_and_are_those_of_the_images_asked_for() {
     std::fs::remove_file(dir.path().join("SegmentationClass/a.png")).unwrap();
     std::fs::remove_file(dir.path().join("SegmentationClass/b.png")).unwrap();
     assert_eq!(files.class_counts(&[0, 1]).unwrap(), all);
-    // Any indices in any order, also twice.
+    // Indices in any order, with repetitions.
     assert_eq!(files.class_counts(&[1, 0]).unwrap(), all);
     assert_eq!(files.class_counts(&[1, 1]).unwrap().void, 4);
     assert_eq!(files.class_counts(&[]).unwrap().pixels(), 0);
-    // Counts of what a training decoded anyway.
+    // Masks that training has decoded are not read again.
     let dir = voc();
     let files = load(dir.path(), "train").unwrap();
     assert!(files.get(1, Seed(0)).is_ok());

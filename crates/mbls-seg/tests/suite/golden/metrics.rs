@@ -1,7 +1,9 @@
-//! The scores and the calibration of segmentations, by both protocols.
+//! Overlap and calibration of segmentations under both protocols.
 
 use mbls_core::metric::{Metric, Predictions, SegmentationCalibrationReport};
-use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationReport, SegmentationSettings};
+use mbls_seg::metric::{
+    SegmentationMetrics, SegmentationReport, SegmentationSettings, SegmentedImages,
+};
 use mbls_testkit::golden;
 use mbls_testkit::segmentation::{Batch, Case, TOLERANCE, cases};
 use serde_json::Value;
@@ -16,11 +18,11 @@ fn measure<'a>(
         let settings = SegmentationSettings { bins, void: void.to_vec(), ..Default::default() };
         let metrics = metrics
             .get_or_insert_with(|| SegmentationMetrics::new(batch.shape[1], settings).unwrap());
-        let first = metrics.pictures() as u64;
+        let first = metrics.images() as u64;
         let indices: Vec<u64> = (first..first + batch.shape[0] as u64).collect();
         let (logits, labels) = (&batch.logits, &batch.labels);
         metrics
-            .update(Pictures {
+            .update(SegmentedImages {
                 logits: logits.into(),
                 shape: batch.shape,
                 labels: labels.into(),
@@ -104,8 +106,8 @@ fn calibration_of_the_published_protocol() {
     }
 }
 
-/// All pictures in one histogram, with and without the background; its parts are the bands, the
-/// pictures and the classes.
+/// Compares all images in one histogram, with and without the background. The bands, images and
+/// classes must add up to it.
 #[test]
 fn calibration_of_the_pooled_protocol() {
     for case in cases() {
@@ -123,39 +125,39 @@ fn calibration_of_the_pooled_protocol() {
             let pixels = case.batches.iter().map(|batch| batch.labels.len() as u64).sum::<u64>();
             assert_eq!(report.pixels + report.void_pixels, pixels);
             assert_eq!(report.bands.iter().map(|band| band.pixels).sum::<u64>(), n);
-            assert_eq!(report.by_picture.iter().map(|picture| picture.pixels).sum::<u64>(), n);
+            assert_eq!(report.by_image.iter().map(|image| image.pixels).sum::<u64>(), n);
             let classes = report.classes.iter();
             let mean =
                 classes.map(|class| class.ece.unwrap()).sum::<f64>() / report.classes.len() as f64;
             case.check("mean of the classes", mean, &pooled.cece.unwrap().into());
-            for picture in &report.by_picture {
+            for image in &report.by_image {
                 assert_eq!(
-                    picture.ece,
-                    metrics.reliability_of(picture.index).map(|reliability| reliability.ece())
+                    image.ece,
+                    metrics.reliability_of(image.index).map(|reliability| reliability.ece())
                 );
             }
         }
     }
 }
 
-/// A batch of one picture has the error of its picture.
+/// The error of a batch of one image equals the error of the image.
 #[test]
-fn single_pictures() {
+fn single_images() {
     for case in cases() {
         for batch in case.batches.iter().filter(|batch| batch.shape[0] == 1) {
             let (_, report) = measure(case.bins(), &[case.ignored(), 0], [batch]);
-            assert_eq!(report.by_picture[0].ece, Some(report.calibration.unwrap().ece));
-            // Without its background the picture is what the published protocol sees of it.
+            assert_eq!(report.by_image[0].ece, Some(report.calibration.unwrap().ece));
+            // Without background, the image has the pixels that the published protocol counts.
             case.check(
                 "ECE",
-                report.by_picture[0].ece.unwrap(),
+                report.by_image[0].ece.unwrap(),
                 &report.published.unwrap().calibration.unwrap().ece.into(),
             );
         }
     }
 }
 
-/// Label maps that the published code fails on: with fewer than two pixels that count.
+/// Label maps with fewer than two pixels that count, on which the published code fails.
 #[test]
 fn almost_no_pixels() {
     let (json, tensors) = (golden::json("seg.json"), golden::tensors("seg.safetensors"));

@@ -1,4 +1,4 @@
-//! The network that a name in the golden files means.
+//! Builds the networks that golden files refer to by name.
 
 use candle_core::{Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
@@ -9,18 +9,18 @@ use mbls_testkit::golden;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// The golden directory, and the networks that it does not have.
+/// Returns the golden directory, and the directory of networks that it lacks.
 pub(crate) fn directories() -> [PathBuf; 2] {
     [golden::directory(), Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/segmentation")]
 }
 
-/// The shape of the network called `name`, such as `smp0.6.0.DeepLabV3_resnet50`, with what
-/// `options` say; `None`, said aloud, for those of other tasks.
+/// Returns the configuration of the network called `name`, such as `smp0.6.0.DeepLabV3_resnet50`,
+/// with `options`. For networks of other tasks it prints a message and returns `None`.
 pub(crate) fn network(name: &str, classes: usize, options: &Value) -> Option<Network> {
     let Some((origin, member)) =
         name.rsplit_once('.').filter(|(origin, _)| origin.contains(['0', '1', '2']))
     else {
-        eprintln!("SKIPPED {name}: no segmentation");
+        eprintln!("SKIPPED {name}: not a segmentation network");
         return None;
     };
     let origin = match origin {
@@ -57,12 +57,12 @@ pub(crate) fn network(name: &str, classes: usize, options: &Value) -> Option<Net
     })
 }
 
-/// Whether a second classifier is there, whose logits follow the first one's.
+/// Returns whether there is an auxiliary classifier. Its logits follow those of the first one.
 pub(crate) fn has_auxiliary(options: &Value) -> bool {
     options["auxiliary"] == true
 }
 
-/// The network, which gives the logits of both classifiers where it has two.
+/// Builds the network. With two classifiers it returns the logits of both.
 pub(crate) fn build(network: Network, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
     match network {
         Network::DeepLabV3(config) if config.auxiliary => {

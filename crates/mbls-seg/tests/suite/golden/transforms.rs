@@ -13,7 +13,7 @@ fn settings() -> Option<Value> {
     if golden::directory().join("transforms.json").exists() {
         return Some(golden::json("transforms.json"));
     }
-    // Past the test harness, which swallows what a passing test prints.
+    // Bypasses the test harness, which captures the output of passing tests.
     use std::io::Write;
     let _ = writeln!(
         std::io::stderr(),
@@ -31,12 +31,12 @@ fn pair(value: &Value) -> [usize; 2] {
     [number(&value[0]), number(&value[1])]
 }
 
-/// `longest-side` and `pad`.
+/// Returns the transforms `longest-side` and `pad`.
 fn chain(longest: usize, pad: usize) -> [JointTransform; 2] {
     [LongestSide { size: longest }.into(), PadTo { size: pad, value: 0 }.into()]
 }
 
-/// The values of a tensor `[H, W, C]`, channel by channel.
+/// Returns the values of a tensor `[H, W, C]`, channel by channel.
 fn planes(tensor: &Tensor) -> Vec<u8> {
     tensor.permute((2, 0, 1)).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
@@ -46,7 +46,7 @@ fn sizes_and_borders_are_the_golden_ones() {
     let Some(settings) = settings() else { return };
     let mut checked = 0;
     for (name, cases) in settings.as_object().unwrap() {
-        // Lists of cases are called `<name>_<longest>[_<pad>]`.
+        // Lists of cases are named `<name>_<longest>[_<pad>]`.
         let Some(cases) = cases.as_array() else { continue };
         let sizes: Vec<usize> = name.split('_').filter_map(|part| part.parse().ok()).collect();
         let (Some(&longest), Some(&pad)) = (sizes.first(), sizes.last()) else { continue };
@@ -60,7 +60,7 @@ fn sizes_and_borders_are_the_golden_ones() {
                 ["pad_top", "pad_left"].map(|key| number(&case[key])),
                 "{case}"
             );
-            // The whole way, with values that a border cannot have.
+            // Applies the whole pipeline to values that differ from the padding.
             let image = Image { channels: 3, height, width, pixels: vec![77; 3 * height * width] };
             let mask = Mask { height, width, classes: vec![1; height * width] };
             let sample =
@@ -95,7 +95,7 @@ fn pixels_and_masks_are_the_golden_ones() {
     let tensors = golden::tensors("transforms.safetensors");
     let mut checked = 0;
     for (name, case) in settings["pixel"].as_object().unwrap() {
-        // Those with a mask.
+        // Only cases with a mask.
         let Some(mask) = tensors.get(&format!("{name}/mask")) else { continue };
         let tensor = |what: &str| &tensors[&format!("{name}/{what}")];
         let (height, width) = mask.dims2().unwrap();
@@ -121,7 +121,7 @@ fn pixels_and_masks_are_the_golden_ones() {
         };
         let normalise = Normalise::new(floats("mean"), floats("std")).unwrap();
         let collate = SegmentationCollate::new(&normalise).unwrap();
-        // The golden picture itself, so that nothing but the normalisation is compared.
+        // The golden image itself, so only the normalisation is compared.
         let [height, width] = sample.size();
         let image = Image { channels: 3, height, width, pixels: expected };
         let labels: Vec<u32> = sample.mask.classes.iter().map(|&class| class.into()).collect();
@@ -142,5 +142,5 @@ fn pixels_and_masks_are_the_golden_ones() {
         assert_eq!(tensor.flatten_all().unwrap().to_vec1::<u32>().unwrap(), labels);
         checked += 1;
     }
-    assert!(checked > 0, "no golden picture was compared");
+    assert!(checked > 0, "no golden image was compared");
 }

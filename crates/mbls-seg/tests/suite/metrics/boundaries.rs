@@ -2,7 +2,7 @@ use super::{VOID, labels};
 use mbls_seg::metric::{DistanceBands, VoidEdges, boundary_distances};
 use proptest::prelude::*;
 
-/// Every pixel beside every boundary pixel.
+/// Computes distances by comparing every pixel with every boundary pixel.
 pub(crate) fn slow_distances(labels: &[u32], width: usize, edges: VoidEdges) -> Vec<u32> {
     let places: Vec<(i64, i64)> =
         (0..labels.len()).map(|p| ((p / width) as i64, (p % width) as i64)).collect();
@@ -29,13 +29,14 @@ proptest! {
             let found = boundary_distances(&labels, width, &[VOID.into()], edges).unwrap();
             prop_assert_eq!(found, slow_distances(&labels, width, edges));
         }
-        // Several labels may be void, and are one.
+        // Several void labels are equivalent to one.
         let merged: Vec<u32> = labels.iter().map(|&label| if label == 3 { VOID } else { label }).collect();
         let found = boundary_distances(&labels, width, &[3, VOID.into()], VoidEdges::Counted).unwrap();
         prop_assert_eq!(found, slow_distances(&merged, width, VoidEdges::Counted));
     }
 
-    /// Without void a distance is one less than that of the nearest pixel of another class.
+    /// Without void, the distance is one less than the distance to the nearest pixel of another
+    /// class.
     #[test]
     fn distances_are_to_another_class((width, labels) in (1usize..14, 1usize..14).prop_flat_map(|(h, w)| (Just(w), labels(4, h, w)))) {
         let found = boundary_distances(&labels, width, &[], VoidEdges::Ignored).unwrap();

@@ -7,9 +7,9 @@ use mbls_seg::metric::{
 };
 use proptest::prelude::*;
 
-/// What one pixel that counts says.
+/// A pixel that is not void.
 struct Pixel {
-    picture: usize,
+    image: usize,
     distance: u32,
     label: usize,
     predicted: usize,
@@ -18,7 +18,7 @@ struct Pixel {
 
 fn pixels(set: &Set, edges: VoidEdges) -> Vec<Pixel> {
     let mut pixels = Vec::new();
-    for (picture, (logits, labels)) in set.pictures.iter().enumerate() {
+    for (image, (logits, labels)) in set.images.iter().enumerate() {
         let distances = slow_distances(labels, set.width, edges);
         for pixel in 0..set.area() {
             if labels[pixel] == VOID {
@@ -35,14 +35,14 @@ fn pixels(set: &Set, edges: VoidEdges) -> Vec<Pixel> {
             let sum: f64 = scores.iter().map(|score| score.exp()).sum();
             let probs = scores.iter().map(|score| score.exp() / sum).collect();
             let (distance, label) = (distances[pixel], labels[pixel] as usize);
-            pixels.push(Pixel { picture, distance, label, predicted, probs });
+            pixels.push(Pixel { image, distance, label, predicted, probs });
         }
     }
     pixels
 }
 
-/// The calibration error of probabilities and events, in bins whose edges no equal logits of less
-/// than seven classes meet.
+/// Computes the calibration error of probabilities and events. The numbers of bins are chosen so
+/// that equal logits of fewer than seven classes never fall on a bin edge.
 fn ece(events: &[(f64, bool)], bins: usize) -> Option<f64> {
     if events.is_empty() {
         return None;
@@ -150,26 +150,26 @@ fn check_parts(
     report: &SegmentationReport,
 ) {
     let mut errors = Vec::new();
-    assert_eq!(report.by_picture.len(), set.pictures.len());
-    for (index, picture) in report.by_picture.iter().enumerate() {
-        let events = top(pixels, |pixel| pixel.picture == index);
-        assert_eq!((picture.index, picture.pixels), (index as u64, events.len() as u64));
-        close("ECE of a picture", picture.ece, ece(&events, settings.bins));
+    assert_eq!(report.by_image.len(), set.images.len());
+    for (index, image) in report.by_image.iter().enumerate() {
+        let events = top(pixels, |pixel| pixel.image == index);
+        assert_eq!((image.index, image.pixels), (index as u64, events.len() as u64));
+        close("ECE of an image", image.ece, ece(&events, settings.bins));
         close(
             "accuracy",
-            picture.accuracy,
+            image.accuracy,
             ratio(events.iter().filter(|(_, right)| *right).count(), events.len()),
         );
         close(
             "confidence",
-            picture.confidence,
+            image.confidence,
             mean(&events.iter().map(|(p, _)| *p).collect::<Vec<_>>()),
         );
-        errors.extend(picture.ece);
+        errors.extend(image.ece);
     }
-    close("mean of pictures", report.picture_ece.map(|q| q.mean), mean(&errors));
-    assert_eq!(report.picture_ece, Quantiles::of(&errors));
-    assert_eq!(report.void_pictures, (set.pictures.len() - errors.len()) as u64);
+    close("mean of images", report.image_ece.map(|q| q.mean), mean(&errors));
+    assert_eq!(report.image_ece, Quantiles::of(&errors));
+    assert_eq!(report.void_images, (set.images.len() - errors.len()) as u64);
     for (index, band) in report.bands.iter().enumerate() {
         let in_band = |pixel: &Pixel| {
             pixel.distance >= band.from && band.to.is_none_or(|to| pixel.distance <= to)
@@ -192,7 +192,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn everything_is_its_definition(
+    fn metrics_match_their_definitions(
         set in sets(1..5),
         bins in prop_oneof![Just(7usize), Just(11), Just(13)],
         counted in any::<bool>(),
@@ -205,11 +205,11 @@ proptest! {
         set.add(&mut metrics, &set.indices()).unwrap();
         let (report, pixels) = (metrics.value().unwrap(), pixels(&set, void_edges));
         prop_assert_eq!(report.pixels, pixels.len() as u64);
-        prop_assert_eq!(report.void_pixels as usize, set.pictures.len() * set.area() - pixels.len());
+        prop_assert_eq!(report.void_pixels as usize, set.images.len() * set.area() - pixels.len());
         check_overlap(&pixels, &report);
         check_calibration(&pixels, bins, &report);
         check_parts(&pixels, &set, &settings, &report);
-        // Without the classes all else is the same.
+        // Without the classwise error, all other metrics are the same.
         let mut fewer = SegmentationMetrics::new(set.classes, SegmentationSettings { classwise: false, ..settings }).unwrap();
         set.add(&mut fewer, &set.indices()).unwrap();
         let mut expected = report.clone();

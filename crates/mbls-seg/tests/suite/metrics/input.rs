@@ -1,7 +1,7 @@
 use super::VOID;
 use candle_core::{DType, Device, Tensor};
 use mbls_core::metric::Metric;
-use mbls_seg::metric::{DistanceBands, Pictures, SegmentationMetrics, SegmentationSettings};
+use mbls_seg::metric::{DistanceBands, SegmentationMetrics, SegmentationSettings, SegmentedImages};
 
 fn metrics(classes: usize) -> SegmentationMetrics {
     SegmentationMetrics::new(classes, SegmentationSettings::default()).unwrap()
@@ -10,7 +10,7 @@ fn metrics(classes: usize) -> SegmentationMetrics {
 #[test]
 fn wrong_batches_are_refused_and_leave_no_trace() {
     let mut metrics = metrics(2);
-    let seen = Pictures {
+    let seen = SegmentedImages {
         logits: (&[0.0, 1.0, 2.0, 0.5]).into(),
         shape: [1, 2, 1, 2],
         labels: (&[0, 1]).into(),
@@ -24,7 +24,7 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     let mut infinite = zeros;
     infinite[5] = f32::INFINITY;
     let shape = [2, 2, 1, 3];
-    let good = Pictures {
+    let good = SegmentedImages {
         logits: (&zeros).into(),
         shape,
         labels: (&[0, 1, 1, VOID, 0, 1]).into(),
@@ -32,40 +32,40 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     };
     let cases = [
         (
-            Pictures { logits: (&zeros[..11]).into(), ..good },
+            SegmentedImages { logits: (&zeros[..11]).into(), ..good },
             "logits: expected [2, 2, 1, 3], found 11 values",
         ),
         (
-            Pictures { labels: (&[0; 5]).into(), ..good },
+            SegmentedImages { labels: (&[0; 5]).into(), ..good },
             "labels: expected [2, 1, 3], found 5 values",
         ),
         (
-            Pictures { shape: [2, 3, 1, 2], labels: (&[0; 4]).into(), ..good },
+            SegmentedImages { shape: [2, 3, 1, 2], labels: (&[0; 4]).into(), ..good },
             "logits: expected 2 classes, found 3 classes",
         ),
         (
-            Pictures { shape: [4, 1, 1, 3], labels: (&[0; 12]).into(), ..good },
+            SegmentedImages { shape: [4, 1, 1, 3], labels: (&[0; 12]).into(), ..good },
             "classes = 1: expected from 2 to 2^32 - 1",
         ),
-        (Pictures { indices: &[0], ..good }, "indices: expected 2 pictures, found 1 indices"),
+        (SegmentedImages { indices: &[0], ..good }, "indices: expected 2 images, found 1 indices"),
         (
-            Pictures { indices: &[3, 3], ..good },
-            "picture = 3: expected one that was not added before",
+            SegmentedImages { indices: &[3, 3], ..good },
+            "image = 3: expected one that was not added before",
         ),
         (
-            Pictures { indices: &[0, 7], ..good },
-            "picture = 7: expected one that was not added before",
+            SegmentedImages { indices: &[0, 7], ..good },
+            "image = 7: expected one that was not added before",
         ),
         (
-            Pictures { labels: (&[0, 1, 1, VOID, 2, 1]).into(), ..good },
+            SegmentedImages { labels: (&[0, 1, 1, VOID, 2, 1]).into(), ..good },
             "label 2 at row 4 is out of range: the logits have 2 classes",
         ),
         (
-            Pictures { logits: (&nan).into(), labels: (&[0; 6]).into(), ..good },
+            SegmentedImages { logits: (&nan).into(), labels: (&[0; 6]).into(), ..good },
             "logit NaN at row 5, class 0: expected a finite number",
         ),
         (
-            Pictures { logits: (&infinite).into(), ..good },
+            SegmentedImages { logits: (&infinite).into(), ..good },
             "logit inf at row 2, class 1: expected a finite number",
         ),
     ];
@@ -75,19 +75,21 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     }
     let mut huge = zeros;
     huge[7] = 3e38;
-    // Finite logits have a finite likelihood, however large: one pixel of eight has the label of a
-    // logit 3e38 below.
+    // Finite logits have a finite likelihood, however large. The label of one of the eight pixels
+    // has a logit 3e38 below the top logit.
     let mut large = metrics.clone();
-    large.update(Pictures { logits: (&huge).into(), labels: (&[1; 6]).into(), ..good }).unwrap();
+    large
+        .update(SegmentedImages { logits: (&huge).into(), labels: (&[1; 6]).into(), ..good })
+        .unwrap();
     let nll = large.value().unwrap().calibration.unwrap().nll;
     assert!((nll / (f64::from(3e38f32) / 8.0) - 1.0).abs() < 1e-9, "{nll}");
 
-    // The logits of void may be anything.
+    // The logits of void pixels are arbitrary.
     nan[8] = 0.0;
     nan[6] = f32::NAN;
-    metrics.update(Pictures { logits: (&nan).into(), ..good }).unwrap();
-    assert_eq!((metrics.pictures(), metrics.pixels()), (3, 7));
-    let nothing = Pictures {
+    metrics.update(SegmentedImages { logits: (&nan).into(), ..good }).unwrap();
+    assert_eq!((metrics.images(), metrics.pixels()), (3, 7));
+    let nothing = SegmentedImages {
         logits: (&[0f32; 0]).into(),
         shape: [0, 2, 5, 5],
         labels: (&[0u32; 0]).into(),
@@ -125,13 +127,13 @@ fn wrong_settings_are_refused() {
     assert!(message(21, many).starts_with("groups = 84: expected"));
 }
 
-/// Void alone: counted, skipped and undefined, never NaN.
+/// Images with only void pixels are counted and skipped. Their metrics are undefined, never NaN.
 #[test]
-fn pictures_of_void_alone_are_counted_and_skipped() {
+fn images_with_only_void_pixels_are_counted_and_skipped() {
     let mut metrics = metrics(3);
     let logits = [f32::NAN; 3 * 8];
     metrics
-        .update(Pictures {
+        .update(SegmentedImages {
             logits: (&logits).into(),
             shape: [2, 3, 2, 2],
             labels: (&[VOID; 8]).into(),
@@ -140,12 +142,10 @@ fn pictures_of_void_alone_are_counted_and_skipped() {
         .unwrap();
     let report = metrics.value().unwrap();
     assert_eq!(
-        (report.pictures, report.void_pictures, report.pixels, report.void_pixels),
+        (report.images, report.void_images, report.pixels, report.void_pixels),
         (2, 2, 0, 8)
     );
-    assert!(
-        report.overlap.is_none() && report.calibration.is_none() && report.picture_ece.is_none()
-    );
+    assert!(report.overlap.is_none() && report.calibration.is_none() && report.image_ece.is_none());
     let published = report.published.as_ref().unwrap();
     assert_eq!((&published.calibration, published.batches, published.empty_batches), (&None, 0, 1));
     assert!(report.classes.iter().all(|class| class.iou.is_none() && class.ece.is_none()));
@@ -155,13 +155,13 @@ fn pictures_of_void_alone_are_counted_and_skipped() {
             .iter()
             .all(|band| band.pixels == 0 && band.ece.is_none() && band.mean_iou.is_none())
     );
-    assert!(report.by_picture.iter().all(|picture| picture.ece.is_none()));
+    assert!(report.by_image.iter().all(|image| image.ece.is_none()));
     assert!(metrics.reliability_of(0).is_none() && metrics.reliability_of(9).is_none());
     assert!(!serde_json::to_string(&report).unwrap().contains("NaN"));
 
-    // A picture that counts is not changed by them.
+    // They do not change the metrics of other images.
     let logits: Vec<f32> = (0..12).map(|i| (i * 5 % 7) as f32).collect();
-    let one = Pictures {
+    let one = SegmentedImages {
         logits: (&logits).into(),
         shape: [1, 3, 2, 2],
         labels: (&[0, 1, 2, 2]).into(),
@@ -175,20 +175,20 @@ fn pictures_of_void_alone_are_counted_and_skipped() {
         (with.overlap, with.calibration, with.bands),
         (alone.overlap, alone.calibration, alone.bands)
     );
-    assert_eq!(with.picture_ece, alone.picture_ece);
-    // Without pixels.
+    assert_eq!(with.image_ece, alone.image_ece);
+    // An image without pixels.
     metrics
-        .update(Pictures {
+        .update(SegmentedImages {
             logits: (&[0f32; 0]).into(),
             shape: [1, 3, 0, 2],
             labels: (&[0u32; 0]).into(),
             indices: &[3],
         })
         .unwrap();
-    assert_eq!(metrics.value().unwrap().void_pictures, 3);
+    assert_eq!(metrics.value().unwrap().void_images, 3);
 }
 
-/// Tensors of every type, and views of larger ones, are the slices they hold.
+/// Tensors of every type, and views of larger tensors, give the same metrics as slices.
 #[test]
 fn tensors_are_their_slices() {
     let shape = [2, 3, 2, 4];
@@ -196,7 +196,7 @@ fn tensors_are_their_slices() {
     let labels: Vec<u32> = (0..16).map(|i| if i % 5 == 4 { VOID } else { i * 7 % 3 }).collect();
     let mut expected = metrics(3);
     expected
-        .update(Pictures {
+        .update(SegmentedImages {
             logits: (&logits).into(),
             shape,
             labels: (&labels).into(),
@@ -207,7 +207,7 @@ fn tensors_are_their_slices() {
     let device = &Device::Cpu;
     let tensor = Tensor::from_slice(&logits, &shape, device).unwrap();
     let map = Tensor::from_slice(&labels, (2, 2, 4), device).unwrap();
-    // The last dimension first in memory; and a part of a larger tensor.
+    // A tensor whose last dimension comes first in memory, and a slice of a larger tensor.
     let strided =
         tensor.permute((3, 0, 1, 2)).unwrap().contiguous().unwrap().permute((1, 2, 3, 0)).unwrap();
     let part =
@@ -240,7 +240,7 @@ fn tensors_are_their_slices() {
         refused(&tensor, &map.to_dtype(DType::F32).unwrap()),
         "labels: expected an integer type, found f32"
     );
-    // PyTorch's -100 in the place of void, once it is said to be.
+    // PyTorch's -100 as void, if the settings declare it.
     let signed = map.to_dtype(DType::I64).unwrap();
     let void = signed.eq(i64::from(VOID)).unwrap();
     let unlabelled =

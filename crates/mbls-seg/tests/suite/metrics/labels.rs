@@ -1,9 +1,9 @@
-//! Labels of every integer type, with any number for void.
+//! Labels of every integer type, with any void label.
 
 use super::{VOID, sets};
 use mbls_core::metric::Metric;
 use mbls_seg::metric::{
-    PictureMaps, Pictures, SegmentationMetrics, SegmentationReport, SegmentationSettings,
+    ImageMaps, SegmentationMetrics, SegmentationReport, SegmentationSettings, SegmentedImages,
     VoidEdges, boundary_distances,
 };
 use proptest::prelude::*;
@@ -13,19 +13,19 @@ fn report(
     shape: [usize; 4],
     labels: mbls_core::metric::Labels<'_>,
     void: i64,
-) -> mbls_core::Result<(SegmentationReport, Vec<PictureMaps>)> {
+) -> mbls_core::Result<(SegmentationReport, Vec<ImageMaps>)> {
     let settings = SegmentationSettings { void: vec![void], ..Default::default() };
     let mut metrics = SegmentationMetrics::new(shape[1], settings)?;
     let indices: Vec<u64> = (0..shape[0] as u64).collect();
-    let pictures = Pictures { logits: logits.into(), shape, labels, indices: &indices };
-    metrics.update(pictures)?;
-    // What is saved reads back the same.
+    let images = SegmentedImages { logits: logits.into(), shape, labels, indices: &indices };
+    metrics.update(images)?;
+    // The saved state is read back unchanged.
     let text = serde_json::to_string(&metrics).expect("JSON");
     assert_eq!(
         serde_json::from_str::<SegmentationMetrics>(&text).expect("the same state"),
         metrics
     );
-    Ok((metrics.value().expect("pictures were added"), PictureMaps::of_batch(pictures, &[void])?))
+    Ok((metrics.value().expect("images were added"), ImageMaps::of_batch(images, &[void])?))
 }
 
 proptest! {
@@ -33,9 +33,9 @@ proptest! {
 
     #[test]
     fn the_type_of_labels_and_the_number_of_void_change_nothing(set in sets(1..4)) {
-        let logits: Vec<f32> = set.pictures.iter().flat_map(|(logits, _)| logits.clone()).collect();
-        let labels: Vec<u32> = set.pictures.iter().flat_map(|(_, labels)| labels.clone()).collect();
-        let shape = [set.pictures.len(), set.classes, set.height, set.width];
+        let logits: Vec<f32> = set.images.iter().flat_map(|(logits, _)| logits.clone()).collect();
+        let labels: Vec<u32> = set.images.iter().flat_map(|(_, labels)| labels.clone()).collect();
+        let shape = [set.images.len(), set.classes, set.height, set.width];
         let expected = report(&logits, shape, (&labels).into(), 255).unwrap();
         let bytes: Vec<u8> = labels.iter().map(|&label| label as u8).collect();
         prop_assert_eq!(&report(&logits, shape, (&bytes).into(), 255).unwrap(), &expected);

@@ -1,7 +1,7 @@
 use super::{VOID, sets};
 use image::{DynamicImage, GenericImageView};
 use mbls_core::metric::{Predictions, SegmentationBatch};
-use mbls_seg::metric::{PictureMaps, Pictures, class_colour};
+use mbls_seg::metric::{ImageMaps, SegmentedImages, class_colour};
 use proptest::prelude::*;
 
 fn decoded(png: &[u8]) -> DynamicImage {
@@ -17,17 +17,17 @@ fn decoded(png: &[u8]) -> DynamicImage {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// What another decoder reads of the files is each pixel's confidence and whether it is wrong.
+    /// Decodes the files with another decoder and compares them with the metrics of each pixel.
     #[test]
     fn files_show_the_predictions(set in sets(1..4)) {
         let folder = tempfile::tempdir().unwrap();
-        let logits: Vec<f32> = set.pictures.iter().flat_map(|(logits, _)| logits.clone()).collect();
-        let labels: Vec<u32> = set.pictures.iter().flat_map(|(_, labels)| labels.clone()).collect();
-        let shape = [set.pictures.len(), set.classes, set.height, set.width];
-        let all = PictureMaps::of_batch(Pictures { logits: (&logits).into(), shape, labels: (&labels).into(), indices: &[] }, &[VOID.into()]).unwrap();
-        prop_assert_eq!(all.len(), set.pictures.len());
-        for (i, (maps, (logits, labels))) in all.iter().zip(&set.pictures).enumerate() {
-            let name = format!("picture {i}");
+        let logits: Vec<f32> = set.images.iter().flat_map(|(logits, _)| logits.clone()).collect();
+        let labels: Vec<u32> = set.images.iter().flat_map(|(_, labels)| labels.clone()).collect();
+        let shape = [set.images.len(), set.classes, set.height, set.width];
+        let all = ImageMaps::of_batch(SegmentedImages { logits: (&logits).into(), shape, labels: (&labels).into(), indices: &[] }, &[VOID.into()]).unwrap();
+        prop_assert_eq!(all.len(), set.images.len());
+        for (i, (maps, (logits, labels))) in all.iter().zip(&set.images).enumerate() {
+            let name = format!("image {i}");
             maps.write(folder.path(), &name).unwrap();
             let read = |what: &str| decoded(&std::fs::read(folder.path().join(format!("{name}.{what}.png"))).unwrap());
             let (confidence, errors) = (read("confidence"), read("errors"));
@@ -55,14 +55,14 @@ proptest! {
                 prop_assert_eq!(found, [[grey, 255], [if one.correct(0) { 0 } else { 255 }, 255]]);
             }
         }
-        prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4 * set.pictures.len());
+        prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4 * set.images.len());
     }
 }
 
 #[test]
-fn wrong_pictures_and_folders_are_refused() {
+fn wrong_images_and_folders_are_refused() {
     let message = |logits: &[f32], shape, labels: &[u32]| {
-        PictureMaps::new(logits, shape, labels, &[VOID.into()]).unwrap_err().to_string()
+        ImageMaps::new(logits, shape, labels, &[VOID.into()]).unwrap_err().to_string()
     };
     assert_eq!(
         message(&[0.0; 5], [2, 1, 3], &[0; 3]),
@@ -74,11 +74,11 @@ fn wrong_pictures_and_folders_are_refused() {
     );
     assert_eq!(
         message(&[], [2, 0, 3], &[]),
-        "picture: expected from 1 to 2^32 - 1 rows and columns, found 0 x 3"
+        "image: expected from 1 to 2^32 - 1 rows and columns, found 0 x 3"
     );
     assert_eq!(
         message(&[], [2, 3, 0], &[]),
-        "picture: expected from 1 to 2^32 - 1 rows and columns, found 3 x 0"
+        "image: expected from 1 to 2^32 - 1 rows and columns, found 3 x 0"
     );
     assert_eq!(
         SegmentationBatch::new(&[0f32; 0], [1, 2, 0, 3], &[0u32; 0], &[]).unwrap().images(),
@@ -86,7 +86,7 @@ fn wrong_pictures_and_folders_are_refused() {
     );
 
     let folder = tempfile::tempdir().unwrap();
-    let maps = PictureMaps::new(&[0.0, 1.0], [2, 1, 1], &[0], &[VOID.into()]).unwrap();
-    let message = maps.write(&folder.path().join("none"), "picture").unwrap_err().to_string();
-    assert!(message.contains("picture.mask.png"), "{message}");
+    let maps = ImageMaps::new(&[0.0, 1.0], [2, 1, 1], &[0], &[VOID.into()]).unwrap();
+    let message = maps.write(&folder.path().join("none"), "image").unwrap_err().to_string();
+    assert!(message.contains("image.mask.png"), "{message}");
 }

@@ -1,5 +1,5 @@
-//! The metrics of segmentations against slow definitions, other libraries and themselves in another
-//! order.
+//! Segmentation metrics against slow reference implementations, other libraries and other orders of
+//! the same data.
 
 mod boundaries;
 mod definitions;
@@ -10,19 +10,19 @@ mod peers;
 mod state;
 
 use mbls_core::metric::Metric;
-use mbls_seg::metric::{Pictures, SegmentationMetrics};
+use mbls_seg::metric::{SegmentationMetrics, SegmentedImages};
 use proptest::prelude::*;
 
 const VOID: u32 = 255;
 
-/// A data set of pictures of one size.
+/// A data set of images of the same size.
 #[derive(Clone, Debug)]
 struct Set {
     classes: usize,
     height: usize,
     width: usize,
-    /// By picture: logits `[C, H, W]` and labels `[H, W]`.
-    pictures: Vec<(Vec<f32>, Vec<u32>)>,
+    /// Logits `[C, H, W]` and labels `[H, W]` of each image.
+    images: Vec<(Vec<f32>, Vec<u32>)>,
 }
 
 impl Set {
@@ -30,13 +30,13 @@ impl Set {
         self.height * self.width
     }
 
-    /// Adds the pictures at `indices` as one batch.
+    /// Adds the images at `indices` as one batch.
     fn add(&self, metrics: &mut SegmentationMetrics, indices: &[u64]) -> mbls_core::Result<()> {
-        let pictures = || indices.iter().map(|&index| &self.pictures[index as usize]);
-        let logits: Vec<f32> = pictures().flat_map(|(logits, _)| logits).copied().collect();
-        let labels: Vec<u32> = pictures().flat_map(|(_, labels)| labels).copied().collect();
+        let images = || indices.iter().map(|&index| &self.images[index as usize]);
+        let logits: Vec<f32> = images().flat_map(|(logits, _)| logits).copied().collect();
+        let labels: Vec<u32> = images().flat_map(|(_, labels)| labels).copied().collect();
         let shape = [indices.len(), self.classes, self.height, self.width];
-        metrics.update(Pictures {
+        metrics.update(SegmentedImages {
             logits: (&logits).into(),
             shape,
             labels: (&labels).into(),
@@ -45,12 +45,12 @@ impl Set {
     }
 
     fn indices(&self) -> Vec<u64> {
-        (0..self.pictures.len() as u64).collect()
+        (0..self.images.len() as u64).collect()
     }
 }
 
-/// Labels of a picture: regions, so that there are distances, with void in it; some pictures are
-/// void alone, some of one class.
+/// Generates the labels of an image: regions of classes and void, so there are distances from
+/// boundaries. Some images have only void pixels, some a single class.
 fn labels(classes: usize, height: usize, width: usize) -> impl Strategy<Value = Vec<u32>> {
     let label = move || prop_oneof![4 => 0..classes as u32, 1 => Just(VOID)];
     let spots = prop::collection::vec((0..height, 0..width, 1usize..4, label()), 0..5);
@@ -65,16 +65,13 @@ fn labels(classes: usize, height: usize, width: usize) -> impl Strategy<Value = 
     })
 }
 
-fn sets(pictures: std::ops::Range<usize>) -> impl Strategy<Value = Set> {
-    (2usize..6, 1usize..14, 1usize..14, pictures).prop_flat_map(
-        |(classes, height, width, pictures)| {
-            let logits = prop::collection::vec(
-                (-400i16..400).prop_map(|l| f32::from(l) / 64.0),
-                classes * height * width,
-            );
-            let pictures =
-                prop::collection::vec((logits, labels(classes, height, width)), pictures);
-            pictures.prop_map(move |pictures| Set { classes, height, width, pictures })
-        },
-    )
+fn sets(images: std::ops::Range<usize>) -> impl Strategy<Value = Set> {
+    (2usize..6, 1usize..14, 1usize..14, images).prop_flat_map(|(classes, height, width, images)| {
+        let logits = prop::collection::vec(
+            (-400i16..400).prop_map(|l| f32::from(l) / 64.0),
+            classes * height * width,
+        );
+        let images = prop::collection::vec((logits, labels(classes, height, width)), images);
+        images.prop_map(move |images| Set { classes, height, width, images })
+    })
 }

@@ -1,4 +1,4 @@
-//! Values of torchmetrics and scipy, made by `fixtures/segmentation-metrics/generate.py`.
+//! Comparison with torchmetrics and scipy (`fixtures/segmentation-metrics/generate.py`).
 
 use super::Set;
 use mbls_core::metric::Metric;
@@ -20,16 +20,16 @@ fn floats(values: &Value) -> Vec<f64> {
 
 fn set(case: &Value) -> Set {
     let shape = integers(&case["shape"]);
-    let [images, classes, height, width] = [0, 1, 2, 3].map(|i| shape[i] as usize);
+    let [count, classes, height, width] = [0, 1, 2, 3].map(|i| shape[i] as usize);
     let logits: Vec<f32> =
         integers(&case["logits_64"]).into_iter().map(|units| units as f32 / 64.0).collect();
     let labels: Vec<u32> =
         integers(&case["labels"]).into_iter().map(|label| label as u32).collect();
     let area = height * width;
     let logits = logits.chunks(classes * area).map(<[f32]>::to_vec);
-    let pictures: Vec<_> = logits.zip(labels.chunks(area).map(<[u32]>::to_vec)).collect();
-    assert_eq!(pictures.len(), images);
-    Set { classes, height, width, pictures }
+    let images: Vec<_> = logits.zip(labels.chunks(area).map(<[u32]>::to_vec)).collect();
+    assert_eq!(images.len(), count);
+    Set { classes, height, width, images }
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn torchmetrics_and_scipy() {
                 case["shape"]
             );
         };
-        // torchmetrics gives a class that is nowhere a score of 0.
+        // torchmetrics assigns a score of 0 to a class that does not occur.
         let expected = [floats(&all["iou"]), floats(&all["dice"]), floats(&all["accuracy"])];
         for (k, class) in report.classes.iter().enumerate() {
             close("IoU", class.iou.unwrap_or(0.0), expected[0][k]);
@@ -64,13 +64,13 @@ fn torchmetrics_and_scipy() {
             all["pixel_accuracy"].as_f64().unwrap(),
         );
         close("ECE", report.calibration.unwrap().ece, all["ece"].as_f64().unwrap());
-        let pictures = floats(&case["pictures"]);
-        assert_eq!(report.by_picture.len(), pictures.len());
+        let images = floats(&case["pictures"]);
+        assert_eq!(report.by_image.len(), images.len());
         report
-            .by_picture
+            .by_image
             .iter()
-            .zip(pictures)
-            .for_each(|(p, expected)| close("picture", p.ece.unwrap(), expected));
+            .zip(images)
+            .for_each(|(p, expected)| close("image", p.ece.unwrap(), expected));
         if let Some(bands) = case["bands"].as_array() {
             with_distances += 1;
             for (band, expected) in report.bands.iter().zip(bands) {
@@ -78,7 +78,7 @@ fn torchmetrics_and_scipy() {
                 close("band", band.ece.unwrap_or(0.0), expected.as_f64().unwrap_or(0.0));
             }
             let mut distances = Vec::new();
-            for (_, labels) in &set.pictures {
+            for (_, labels) in &set.images {
                 distances.extend(
                     boundary_distances(labels, set.width, &[void], VoidEdges::Ignored).unwrap(),
                 );

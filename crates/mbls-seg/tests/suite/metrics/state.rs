@@ -23,12 +23,12 @@ fn reloaded(metrics: &SegmentationMetrics) -> SegmentationMetrics {
     restored
 }
 
-/// A value with every bit of its floats.
+/// Returns a report as text that determines every bit of its floats.
 fn bits(metrics: &SegmentationMetrics) -> String {
     format!("{:?}", metrics.value())
 }
 
-/// A set, and its pictures in another order and in batches.
+/// Generates a data set, and batches of its images in another order.
 fn shuffled_sets() -> impl Strategy<Value = (Set, Vec<Vec<u64>>)> {
     (sets(1..9), 1usize..5).prop_flat_map(|(set, size)| {
         let order = Just(set.indices()).prop_shuffle();
@@ -39,7 +39,7 @@ fn shuffled_sets() -> impl Strategy<Value = (Set, Vec<Vec<u64>>)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// All but the published protocol is the same whatever the batches.
+    /// All metrics except for the published protocol are independent of the batches.
     #[test]
     fn order_batches_and_shards_change_nothing((set, batches) in shuffled_sets()) {
         let empty = metrics(&set, false);
@@ -64,7 +64,7 @@ proptest! {
         prop_assert_eq!(whole.value().unwrap().published, None);
     }
 
-    /// The published protocol is a mean over batches, in any order and from any shard.
+    /// The published protocol is a mean over batches, in any order and for any sharding.
     #[test]
     fn order_and_shards_of_the_same_batches_change_nothing((set, batches) in shuffled_sets()) {
         let empty = metrics(&set, true);
@@ -76,7 +76,7 @@ proptest! {
             set.add(&mut shard, batch).unwrap();
             let published = shard.value().unwrap().published.unwrap();
             prop_assert_eq!(published.batches + published.empty_batches, 1);
-            let foreground = batch.iter().flat_map(|&i| &set.pictures[i as usize].1).filter(|l| **l != 0 && **l != VOID);
+            let foreground = batch.iter().flat_map(|&i| &set.images[i as usize].1).filter(|l| **l != 0 && **l != VOID);
             match published.calibration {
                 Some(report) => {
                     prop_assert_eq!((report.protocol, report.n), (SegmentationProtocol::Reference, foreground.count() as u64));
@@ -112,7 +112,7 @@ proptest! {
     }
 }
 
-/// Pictures of more pixels than one thread takes at a time.
+/// The images have more pixels than one chunk of a thread.
 #[test]
 fn threads_change_nothing() {
     let (classes, height, width) = (3, 300, 600);
@@ -122,8 +122,8 @@ fn threads_change_nothing() {
     let class = move |i: usize, seed: usize| (i % width / 50 + i / (width * 35) + seed) % 4;
     let labels = |seed: usize| (0..height * width).map(move |i| class(i, seed) as u32);
     let label = |label: u32| if label == 3 { VOID } else { label };
-    let picture = |seed: usize| (logits(seed).collect(), labels(seed).map(label).collect());
-    let set = Set { classes, height, width, pictures: (0..2).map(picture).collect() };
+    let image = |seed: usize| (logits(seed).collect(), labels(seed).map(label).collect());
+    let set = Set { classes, height, width, images: (0..2).map(image).collect() };
     let measured = [1, 2, 5].map(|threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut metrics = metrics(&set, true);
@@ -141,11 +141,11 @@ fn small_set() -> Set {
         classes: 2,
         height: 2,
         width: 6,
-        pictures: vec![(logits, vec![0, 0, 1, 1, VOID, 1, 0, 0, 0, 1, 1, 1])],
+        images: vec![(logits, vec![0, 0, 1, 1, VOID, 1, 0, 0, 0, 1, 1, 1])],
     }
 }
 
-/// What the code of commit 29671d3 saved is read, says what it said, and is saved as it was.
+/// States saved by commit 29671d3 are read, have the same values, and are saved unchanged.
 #[test]
 fn saved_states_read_as_they_were() {
     let states = golden::fixture("saved-states/segmentation.json");
@@ -166,7 +166,7 @@ fn saved_states_read_as_they_were() {
     merged.check_merge(&full).unwrap();
     merged.merge(full.clone()).unwrap();
     assert_eq!(merged, full);
-    assert!(full.check_merge(&full).is_err(), "every picture was added before");
+    assert!(full.check_merge(&full).is_err(), "every image was added before");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn states_that_contradict_themselves_are_refused() {
     let other = {
         let mut other = metrics.clone();
         let mut second = set.clone();
-        second.pictures.push((vec![0.0; 24], vec![1; 12]));
+        second.images.push((vec![0.0; 24], vec![1; 12]));
         second.add(&mut other, &[1]).unwrap();
         serde_json::to_value(other).unwrap()
     };
@@ -200,10 +200,10 @@ fn states_that_contradict_themselves_are_refused() {
         ("/state/settings/classwise", json!(false), "classwise errors: false and true"),
         ("/state/parts/classwise", json!(null), "classwise errors: true and false"),
         ("/state/published", json!(null), "published protocol: true and false"),
-        ("/state/published/batches", json!(2), "2 batches of 6 pixels, 0 empty, 1 pictures"),
+        ("/state/published/batches", json!(2), "2 batches of 6 pixels, 0 empty, 1 images"),
         ("/state/published/batches", json!(0), "0 batches of 6 pixels"),
         ("/state/published/empty_batches", json!(u64::MAX), "18446744073709551615 empty"),
-        ("/state/pictures", json!({}), "the diagrams of its 0 pictures are not that of all"),
+        ("/state/pictures", json!({}), "the diagrams of its 0 images do not add up"),
         (
             "/state/parts/nll",
             other["state"]["parts"]["nll"].clone(),
@@ -229,11 +229,11 @@ fn states_that_contradict_themselves_are_refused() {
         let message = refused(path, value);
         assert!(message.contains(expected), "{path}: {message}, expected {expected}");
     }
-    let mut without_pictures = serde_json::to_value(self::metrics(&set, true)).unwrap();
-    without_pictures["state"]["void_pixels"] = json!(3);
+    let mut without_images = serde_json::to_value(self::metrics(&set, true)).unwrap();
+    without_images["state"]["void_pixels"] = json!(3);
     let message =
-        serde_json::from_value::<SegmentationMetrics>(without_pictures).unwrap_err().to_string();
-    assert!(message.contains("3 void pixels of no picture"), "{message}");
+        serde_json::from_value::<SegmentationMetrics>(without_images).unwrap_err().to_string();
+    assert!(message.contains("3 void pixels without an image"), "{message}");
 }
 
 #[test]
@@ -274,6 +274,6 @@ fn accumulators_of_other_settings_do_not_merge() {
         );
     }
     let message = full.merge(before.clone()).unwrap_err().to_string();
-    assert_eq!(message, "picture = 0: expected one that was not added before");
+    assert_eq!(message, "image = 0: expected one that was not added before");
     assert_eq!(full, before);
 }

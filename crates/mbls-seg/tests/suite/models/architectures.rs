@@ -1,4 +1,4 @@
-//! Networks by name.
+//! Architectures by name.
 
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
@@ -33,8 +33,7 @@ fn names_are_unique_and_come_back() -> Result<()> {
     Ok(())
 }
 
-/// Zeros for everything, which are cheaper than initial values, and the number of parameters among
-/// them.
+/// A backend that returns zeros, which are cheaper than initial values, and counts the parameters.
 #[derive(Clone, Default)]
 struct Counted(Arc<AtomicUsize>);
 

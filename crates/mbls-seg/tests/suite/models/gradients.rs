@@ -7,7 +7,7 @@ use mbls_nn::ParamStore;
 use mbls_seg::model::{DeepLabV3, Network, Options};
 use mbls_testkit::gradient;
 
-/// The sum of both classifiers' logits, the second with other weights.
+/// Concatenates the logits of both classifiers, so the checked sum weights them differently.
 struct Both(DeepLabV3);
 
 impl ModuleT for Both {
@@ -32,14 +32,15 @@ fn gradients_of_whole_networks_are_right() -> Result<()> {
             }
         };
         build(store.var_builder())?;
-        // Batch norm starts with shifts of 0, which puts the pyramid's mean at the kink of ReLU.
+        // The initial shifts of batch norm are 0, which puts the pooled branch of the pyramid at
+        // the non-differentiable point of ReLU.
         for (name, var) in store.parameters() {
             if var.rank() == 1 {
                 let seed = name.bytes().map(u64::from).sum();
                 var.set(&(noise(var.dims(), seed) * 0.5)?.affine(1.0, 0.6)?)?;
             }
         }
-        // Neither side is a multiple of what the encoder reduces it by.
+        // Neither side is a multiple of the output stride.
         gradient::check_network(
             &store.parameters(),
             &store.buffers(),

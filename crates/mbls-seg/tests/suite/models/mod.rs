@@ -1,4 +1,4 @@
-//! Networks: gradients, training, shapes, names, and weights of others.
+//! Networks: gradients, training, shapes, names, and pretrained weights.
 
 mod architectures;
 mod gradients;
@@ -13,7 +13,7 @@ use mbls_seg::model::{
 };
 use mbls_vision::model::{Block, ResNetConfig, StageDilation, Stem};
 
-/// Values in (-1, 1) that look random.
+/// Returns pseudo-random values in (-1, 1).
 fn noise(shape: &[usize], seed: u64) -> Tensor {
     use rand::RngExt;
     let mut rng = Seed(seed).rng();
@@ -22,7 +22,7 @@ fn noise(shape: &[usize], seed: u64) -> Tensor {
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
-/// Two stages of one block each and few channels; the second is dilated.
+/// Returns an encoder of two stages with one block each and few channels; the second is dilated.
 fn tiny_encoder(block: Block, dilation: StageDilation) -> ResNetConfig {
     let config = ResNetConfig::torchvision(18, 0).expect("a known depth");
     ResNetConfig {
@@ -38,7 +38,7 @@ fn tiny_encoder(block: Block, dilation: StageDilation) -> ResNetConfig {
     }
 }
 
-/// A network of every kind whose gradients can be checked one by one.
+/// Returns a network of every kind that is small enough to check all gradients.
 fn tiny_networks() -> Vec<Network> {
     let aspp = |separable| AsppConfig { channels: 2, rates: vec![1, 2], separable };
     let deeplab = |origin, block, dilation, auxiliary| {

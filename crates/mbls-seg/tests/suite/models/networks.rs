@@ -1,4 +1,4 @@
-//! Shapes, settings, dropout, and that the networks learn.
+//! Shapes, settings, dropout and training of the networks.
 
 use super::{noise, tiny_networks};
 use candle_core::{DType, Device, IndexOp, Result, Tensor};
@@ -26,7 +26,7 @@ fn training_steps_reach_every_parameter_and_lower_the_loss()
         let (store, network) = (store(), name.parse::<Architecture>()?.network(3, 3)?);
         let model = network.build(Options::default(), store.var_builder())?;
         let images = images(&[2, 3, 32, 40])?;
-        // The label follows from the picture; one row is not labelled.
+        // The labels are a function of the image; one row is not labelled.
         let bright = images.i((.., 0))?.gt(0f32)?.to_dtype(DType::U32)?;
         let unlabelled = Tensor::full(255u32, (2, 1, 40), &Device::Cpu)?;
         let labels = Tensor::cat(&[&bright.narrow(1, 0, 31)?, &unlabelled], 1)?;
@@ -56,7 +56,7 @@ fn training_steps_reach_every_parameter_and_lower_the_loss()
 }
 
 #[test]
-fn logits_have_the_size_of_any_picture() -> Result<()> {
+fn logits_have_the_size_of_any_image() -> Result<()> {
     for network in tiny_networks() {
         let model = network.build(Options::default(), store().var_builder())?;
         for size in [[1, 1], [2, 9], [17, 31], [32, 16]] {
@@ -86,7 +86,7 @@ fn output_strides_have_the_rates_of_the_papers_and_of_the_originals() -> Result<
         (&[12, 24, 36][..], true, 48)
     );
     assert_eq!(config.clone().with_output_stride(8)?.with_output_stride(16)?, config);
-    // The maps have the sizes that the strides say.
+    // The output stride determines the size of the feature maps.
     for (config, rows) in [
         (DeepLabV3Config::new(Origin::Smp, 18, 2)?, 8),
         (DeepLabV3Config::new(Origin::Smp, 18, 2)?.with_output_stride(16)?, 4),
@@ -98,7 +98,7 @@ fn output_strides_have_the_rates_of_the_papers_and_of_the_originals() -> Result<
     Ok(())
 }
 
-/// What went wrong, if anything did.
+/// Returns the error message of a result, if it is an error.
 fn message<T, E: std::fmt::Display>(result: std::result::Result<T, E>) -> Option<String> {
     result.err().map(|error| error.to_string())
 }
@@ -152,7 +152,7 @@ fn settings_out_of_range_are_named() -> Result<()> {
         message(model.forward_with_auxiliary(&images(&[1, 3, 8, 8])?, false)),
         "no auxiliary classifier",
     ));
-    // One picture has no variance in the pyramid's mean.
+    // With one image, the pooled branch of the pyramid has no variance.
     cases.push((
         message(model.forward_t(&images(&[1, 3, 64, 64])?, true)),
         "more than one value per channel",
@@ -169,8 +169,8 @@ fn dropout_lies_between_the_pyramid_and_what_follows() -> Result<()> {
     for network in tiny_networks() {
         let Some(p) = network.dropout() else { continue };
         assert_eq!(p, DROPOUT);
-        // All dropped: each picture's logits see nothing of the pyramid, which in DeepLabV3 is all
-        // that they see.
+        // With a dropout of 1, the logits do not depend on the pyramid, which is the only input of
+        // the classifier in DeepLabV3.
         let store = store();
         let all = Options { dropout: Some(Dropout::new(1.0, 7)?) };
         let model = network.clone().build(all, store.var_builder())?;
@@ -183,14 +183,14 @@ fn dropout_lies_between_the_pyramid_and_what_follows() -> Result<()> {
         let dropped = spread(&model.forward_t(&images, true)?)?;
         let kept = spread(&plain.forward_t(&images, true)?)?;
         match &network {
-            // But for the rounding of what the upsampling adds up.
+            // Up to rounding in the upsampling.
             Network::DeepLabV3(_) => assert!(dropped < 1e-6 && kept > 0.1, "{dropped}, {kept}"),
             _ => assert!(dropped > 0.0 && dropped != kept, "{dropped}, {kept}"),
         }
         let values =
             |model: &dyn ModuleT| model.forward_t(&images, false)?.flatten_all()?.to_vec1::<f32>();
         assert_eq!(values(&*model)?, values(&*plain)?);
-        // A clone of the dropout knows where its masks are.
+        // A clone of the dropout shares the position of its masks.
         let dropout = Dropout::new(p, 7)?;
         let model =
             network.build(Options { dropout: Some(dropout.clone()) }, store.var_builder())?;
@@ -221,7 +221,7 @@ fn the_auxiliary_classifier_has_a_dropout_of_its_own() -> Result<()> {
         let [expected, other] = plain.forward_with_auxiliary(&images, true)?;
         assert_eq!(values(&logits)?, values(&expected)?);
         assert_ne!(values(&auxiliary)?, values(&other)?);
-        // What is left is the bias, the same at every pixel.
+        // Only the bias is left, which is the same for every pixel.
         let bias = store.state()["aux_classifier.4.bias"].reshape((1, 2, 1, 1))?;
         assert_eq!(
             values(&auxiliary)?,

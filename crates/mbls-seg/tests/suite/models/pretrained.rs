@@ -1,4 +1,4 @@
-//! Weights of others: whole networks, and encoders alone.
+//! Pretrained weights of complete networks and of encoders.
 
 use super::{noise, tiny_networks};
 use candle_core::{DType, Device, Tensor};
@@ -29,7 +29,7 @@ fn checkpoint(store: &ParamStore) -> Result<Checkpoint> {
     Ok(Checkpoint::from_bytes(store.to_safetensors()?)?)
 }
 
-/// The tiny network of torchvision's names, with or without its auxiliary classifier.
+/// Returns the tiny network with torchvision's names, with or without its auxiliary classifier.
 fn torchvision(auxiliary: bool, classes: usize) -> Network {
     let mut found = tiny_networks().into_iter().find_map(|network| match network {
         Network::DeepLabV3(config) if config.origin == Origin::Torchvision => Some(config),
@@ -64,7 +64,7 @@ fn a_file_with_an_auxiliary_classifier_serves_with_and_without_it() -> Result<()
             !auxiliary
         );
     }
-    // Names of another origin are refused.
+    // Names of another origin are rejected.
     let smp = &tiny_networks()[0];
     assert!(smp.load(&built(smp, 3)?, &checkpoint, Head::IfItFits).is_err());
     Ok(())
@@ -79,7 +79,7 @@ fn both_forms_of_smps_names_are_one_network() -> Result<()> {
     let stores = [Origin::Smp, Origin::SmpSequential].map(|origin| built(&of(origin), 1));
     let [named, sequence] = stores;
     let (named, sequence) = (named?, sequence?);
-    // In the order of construction one's names are the other's.
+    // In the order of construction, the names of both networks correspond.
     for (new, old) in named.names().iter().zip(sequence.names()) {
         let (from, to) = (named.state()[new].copy()?, &sequence.state()[&old]);
         assert_eq!(from.dims(), to.dims(), "{new}, {old}");
@@ -108,7 +108,7 @@ fn encoders_take_torchvisions_classifiers() -> Result<()> {
             Network::DeepLabV3Plus(config) => &config.encoder,
             Network::UNet(config) => &config.encoder,
         };
-        // The classifier halves where the encoder is dilated: the same weights.
+        // The classifier has strides where the encoder is dilated; the weights are the same.
         let classifier = ParamStore::new(1, DType::F32, &Device::Cpu);
         ResNet::new(
             ResNetConfig { dilation: Vec::new(), classes: 10, ..config.clone() },
