@@ -93,7 +93,7 @@ fn a_quotation_mark_that_stays_open_is_an_error() {
         error.starts_with("a.csv: line 4: quotation mark that opens field 2: expected a delimiter"),
         "{error}"
     );
-    assert!(error.contains("found \"text 8\\\"\" behind the closing one in line 9"), "{error}");
+    assert!(error.contains("found \"text 8\\\"\" after the closing one in line 9"), "{error}");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn lines_end_in_one_way() {
     }
     let error = csv("a,b\n1,x\ry\n").unwrap_err();
     assert!(
-        error.starts_with("a.csv: line 2: expected a line feed behind the carriage return"),
+        error.starts_with("a.csv: line 2: expected a line feed after the carriage return"),
         "{error}"
     );
     assert!(tsv("a\tb\n1\tx\ry\n").unwrap_err().contains("carriage return"));
@@ -190,7 +190,7 @@ fn columns_are_found_by_one_name() {
         column("\n\nlabel\n", Quoting::Double).unwrap_err().contains("line 3: expected a header")
     );
     let error = column("\"label\",\"text\"\n", Quoting::None).unwrap_err();
-    assert!(error.ends_with("(`quoting = \"double\"` takes quotation marks off)"), "{error}");
+    assert!(error.ends_with("(`quoting = \"double\"` removes quotation marks)"), "{error}");
 }
 
 #[test]

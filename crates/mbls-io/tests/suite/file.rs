@@ -104,7 +104,7 @@ fn what_follows_a_gzip_file_can_be_ignored_and_is_counted() {
         );
         let error = read(behind, OnError::Fail).unwrap_err();
         let expected =
-            format!("not a whole gzip file: {} bytes behind its end, {kind}", behind.len());
+            format!("not a whole gzip file: {} bytes after its end, {kind}", behind.len());
         assert!(error.contains(&expected) && error.contains("`--skip-undecodable`"), "{error}");
     }
     assert_eq!(read(b"", OnError::Skip).unwrap(), (b"one two".to_vec(), 0));
