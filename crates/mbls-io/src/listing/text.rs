@@ -91,7 +91,7 @@ pub fn names(path: &Path, expected: Option<usize>) -> Result<Vec<String>> {
             return Err(Error::format(
                 path,
                 format!("line {number}"),
-                "a name that was not there before",
+                "a name not listed before",
                 found,
             ));
         }

@@ -87,13 +87,9 @@ fn names_have_a_line_each() {
         (
             "cat\ndog\ncat \n",
             None,
-            "line 3: expected a name that was not there before, found cat, as in line 1",
+            "line 3: expected a name not listed before, found cat, as in line 1",
         ),
-        (
-            "\u{feff}cat\ncat\n",
-            None,
-            "line 2: expected a name that was not there before, found cat",
-        ),
+        ("\u{feff}cat\ncat\n", None, "line 2: expected a name not listed before, found cat"),
         ("\n\n", None, "number of lines: expected at least 1, found 0"),
         ("cat\n", Some(2), "number of lines: expected 2, found 1"),
     ] {

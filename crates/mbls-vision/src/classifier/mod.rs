@@ -1,9 +1,9 @@
-//! Trained classifiers of images, saved with all that it takes to classify another image as they
-//! were measured.
+//! Trained image classifiers, saved with everything needed to classify further images as in the
+//! evaluation.
 //!
-//! A [`CalibratedClassifier`] is a network with the transforms and the normalisation that its test
-//! images had, and the [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) that
-//! calibrates it and knows what test images say of its confidences.
+//! A [`CalibratedClassifier`] is a network with the transforms and normalisation of its test
+//! images, and the [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) with its
+//! calibrator and the statistics of its confidences on test images.
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -45,7 +45,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Its files are those of a [`saved_model`](mbls_nn::saved_model), and are checked as it says.
+//! The files are those of a [`saved_model`](mbls_nn::saved_model), and are validated as described
+//! there.
 
 mod calibrated;
 mod prepare;

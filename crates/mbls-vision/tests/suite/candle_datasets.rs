@@ -245,12 +245,12 @@ fn pictures_that_lie_are_put_upright() {
 #[test]
 fn what_is_no_data_set_of_pictures_is_named() {
     for (pixels, label, part) in [
-        (&[0.0, 0.5, 0.0, 0.0][..], 0, "value in picture 0: expected a whole number"),
+        (&[0.0, 0.5, 0.0, 0.0][..], 0, "value in image 0: expected a whole number"),
         (&[0.0, 2.0, 0.0, 0.0], 0, "found 2"),
         (&[0.0, f32::NAN, 0.0, 0.0], 0, "found NaN"),
         (&[0.0, -1.0 / 255.0, 0.0, 0.0], 0, "found -0.003"),
         (&[0.0; 3], 0, "images: expected [N, 1, 2, 2] or [N, 4], found [1, 3]"),
-        (&[0.0; 4], 2, "label of picture 0"),
+        (&[0.0; 4], 2, "label of image 0"),
     ] {
         let loaded = one(&in_a_line(pixels), label);
         let error = from_candle("odd", &loaded, [1, 2, 2], Layout::Usual).unwrap_err().to_string();

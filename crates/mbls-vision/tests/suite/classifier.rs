@@ -217,7 +217,8 @@ fn what_cannot_be_used_is_not_saved() {
     };
     assert_eq!(of(settings([3, 8, 8], vec![])), Ok(()));
     let random = settings([3, 8, 8], vec![HorizontalFlip { probability: 0.5 }.into()]);
-    let expected = "settings.transforms[0]: expected transforms of which nothing is random, found horizontal-flip";
+    let expected =
+        "settings.transforms[0]: expected transforms that are not random, found horizontal-flip";
     assert_eq!(of(random), Err(expected.to_owned()));
     let untested = ClassifierSettings { record: record(0), ..settings([3, 8, 8], vec![]) };
     assert_eq!(

@@ -237,7 +237,7 @@ fn cifar_files_are_read_in_order() {
     uneven[RECORD] = 7;
     std::fs::write(folder.join("test_batch.bin"), uneven).unwrap();
     let parts =
-        ["cifar-10-batches-bin", "pictures of class 1 (automobile)", "expected 1000, found 999"];
+        ["cifar-10-batches-bin", "images of class 1 (automobile)", "expected 1000, found 999"];
     assert_error(cifar10::load(directory.path(), Split::Test), &parts);
     assert_error(cifar10::load(directory.path(), Split::Train), &["data_batch_1.bin"]);
     for number in 1..=5 {
@@ -298,13 +298,13 @@ fn pictures_in_memory_are_checked() {
     assert_eq!(new(vec![16; 8], vec![0, 2], 16).unwrap().len(), 2);
     assert_error(
         new(vec![0; 8], vec![0, 3], 16),
-        &["data set x", "label of picture 1", "0..=2", "found 3"],
+        &["data set x", "label of image 1", "0..=2", "found 3"],
     );
     assert_error(
         new(vec![0; 7], vec![0, 1], 16),
-        &["data set x: pixels", "2 pictures of shape [1, 2, 2]", "7 values"],
+        &["data set x: pixels", "2 images of shape [1, 2, 2]", "7 values"],
     );
-    assert_error(new(vec![17; 8], vec![0, 1], 16), &["value in picture 0", "0..=16", "found 17"]);
+    assert_error(new(vec![17; 8], vec![0, 1], 16), &["value in image 0", "0..=16", "found 17"]);
     assert_error(new(vec![0; 8], vec![0, 1], 0), &["full scale"]);
     assert_error(LabelledImages::new("x", [1, 0, 2], vec![], vec![], 3, 255), &["shape"]);
     assert_error(
@@ -386,7 +386,7 @@ fn cifar100_has_two_labels() {
     std::fs::write(folder.join("coarse_label_names.txt"), "a\na\n").unwrap();
     assert_error(
         load(cifar100::Labels::Coarse),
-        &["coarse_label_names.txt", "line 2", "not there before"],
+        &["coarse_label_names.txt", "line 2", "not listed before"],
     );
     std::fs::write(folder.join("coarse_label_names.txt"), "a\n\nb\n").unwrap();
     assert_error(
@@ -398,7 +398,7 @@ fn cifar100_has_two_labels() {
     std::fs::write(folder.join("test.bin"), uneven).unwrap();
     assert_error(
         load(cifar100::Labels::Fine),
-        &["test.bin", "pictures of class 0", "expected 100, found 99"],
+        &["test.bin", "images of class 0", "expected 100, found 99"],
     );
     std::fs::write(folder.join("test.bin"), cifar100_records(9_999)).unwrap();
     assert_error(

@@ -130,13 +130,13 @@ fn bad_pictures_are_errors_with_their_paths() {
         ("cut5.jpg", cut("progressive.jpg", 5), "truncated JPEG"),
         ("cut1.jpg", cut("colour.jpg", 1), "truncated JPEG"),
         ("no-end.jpg", read("colour.jpg")[..808].to_vec(), "truncated JPEG"),
-        ("cut.png", cut("colour.png", 8), "a whole picture"),
-        ("cut.bmp", cut("colour.bmp", 8), "a whole picture"),
-        ("cut.gif", cut("colour.gif", 8), "a whole picture"),
-        ("cut.webp", cut("colour.webp", 8), "a whole picture"),
-        ("cut.ppm", cut("colour.ppm", 8), "a whole picture"),
-        ("text.jpg", b"not a picture".to_vec(), "a picture (BMP"),
-        ("none.pgm", b"P5 0 1 255\n".to_vec(), "a whole picture"),
+        ("cut.png", cut("colour.png", 8), "a whole image"),
+        ("cut.bmp", cut("colour.bmp", 8), "a whole image"),
+        ("cut.gif", cut("colour.gif", 8), "a whole image"),
+        ("cut.webp", cut("colour.webp", 8), "a whole image"),
+        ("cut.ppm", cut("colour.ppm", 8), "a whole image"),
+        ("text.jpg", b"not a picture".to_vec(), "an image (BMP"),
+        ("none.pgm", b"P5 0 1 255\n".to_vec(), "a whole image"),
         ("huge.png", png, "number of pixels"),
         ("huge.ppm", b"P6 60000 60000 255\n".to_vec(), "number of pixels"),
         ("huge.gif", gif_header(), "number of pixels"),
@@ -183,7 +183,7 @@ fn wrong_lists_of_pictures_are_refused() {
     assert!(open("a.pgm", 1, &["a", "b"]).is_ok());
     assert_error(
         open("a.pgm", 2, &["a", "b"]),
-        &["data set pets: label of picture a.pgm", "0..=1", "found 2"],
+        &["data set pets: label of image a.pgm", "0..=1", "found 2"],
     );
     assert_error(open("a.pgm", 0, &[]), &["pets", "at least 1"]);
     assert_error(open("b.pgm", 0, &["a"]), &["cannot open", "b.pgm"]);
@@ -313,7 +313,7 @@ fn undecodable_pictures_are_skipped_and_counted() {
     assert!(other.skipped().is_empty());
     // A class of which nothing is left.
     let result = open_with(folder.path(), &["000.pgm", "003.pgm"], config);
-    assert_error(result, &["class 1 (b)", "at least 1 picture that decodes", "003.pgm"]);
+    assert_error(result, &["class 1 (b)", "at least 1 image that decodes", "003.pgm"]);
 }
 
 #[test]

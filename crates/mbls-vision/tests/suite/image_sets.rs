@@ -109,7 +109,7 @@ fn wrong_tiny_imagenet_sets_are_named() {
         |path: &'static str, content: &'static str| move |root: &Path| write(root, path, content);
     train(&remove("wnids.txt"), &["cannot open", "wnids.txt"]);
     train(&put("wnids.txt", ""), &["wnids.txt", "at least 1"]);
-    train(&put("wnids.txt", "n10\nn10\n"), &["wnids.txt", "line 2", "not there before"]);
+    train(&put("wnids.txt", "n10\nn10\n"), &["wnids.txt", "line 2", "not listed before"]);
     let many: String = (0..201).map(|i| format!("n{i}\n")).collect();
     train(&move |root| write(root, "wnids.txt", &many), &["wnids.txt", "at most 200", "201"]);
     train(&|root| write(root, "wnids.txt", [0xff, 10]), &["wnids.txt", "byte 0", "UTF-8"]);
@@ -119,13 +119,10 @@ fn wrong_tiny_imagenet_sets_are_named() {
     // Missing and extra pictures.
     train(
         &remove("train/n20/images/n20_2.JPEG"),
-        &["tiny-imagenet-train pictures of n20", "as many as of n30, 2", "found 1"],
+        &["tiny-imagenet-train images of n20", "as many as of n30, 2", "found 1"],
     );
-    train(&put("train/n20/images/n20_3.JPEG", "x"), &["pictures of n20", "found 3"]);
-    train(
-        &put("train/n20/images/note.txt", "x"),
-        &["train/n20/images", "pictures alone", "note.txt"],
-    );
+    train(&put("train/n20/images/n20_3.JPEG", "x"), &["images of n20", "found 3"]);
+    train(&put("train/n20/images/note.txt", "x"), &["train/n20/images", "only images", "note.txt"]);
     train(
         &|root| fs::remove_dir_all(root.join("train/n20/images")).unwrap(),
         &["read the folder", "train/n20/images"],
@@ -160,7 +157,7 @@ fn wrong_tiny_imagenet_sets_are_named() {
     );
     test(
         &annotations("val_0.JPEG\tn30\nval_0.JPEG\tn10"),
-        &["line 2: file", "not there before", "val_0.JPEG"],
+        &["line 2: file", "not listed before", "val_0.JPEG"],
     );
     test(
         &annotations("val_0.JPEG\tn30\nval_2.JPEG\tn10"),
@@ -173,7 +170,7 @@ fn wrong_tiny_imagenet_sets_are_named() {
     );
     test(
         &annotations("val_0.JPEG\tn30\nval_1.JPEG\tn30\nval_2.JPEG\tn10"),
-        &["tiny-imagenet-test pictures of n10", "as many as of n30, 2", "found 1"],
+        &["tiny-imagenet-test images of n10", "as many as of n30, 2", "found 1"],
     );
 }
 
@@ -316,7 +313,7 @@ fn wrong_cub_sets_are_named() {
             let lines: String = (1..=12).map(|i| format!("{i} {}\n", u8::from(i <= 6))).collect();
             write(root, "train_test_split.txt", lines);
         },
-        &["pictures of class 0 (001.Auk)", "6 for training, 0 for testing"],
+        &["images of class 0 (001.Auk)", "6 for training, 0 for testing"],
     );
     after(
         &replace("images.txt", "001.Auk/bird_2.jpg", "../001.Auk/bird_2.jpg"),
@@ -328,7 +325,7 @@ fn wrong_cub_sets_are_named() {
     );
     after(
         &replace("images.txt", "001.Auk/bird_2.jpg", "001.Auk/bird_0.jpg"),
-        &["line 3: path", "not there before"],
+        &["line 3: path", "not listed before"],
     );
     after(
         &|root| fs::remove_file(root.join("images/001.Auk/bird_2.jpg")).unwrap(),

@@ -79,13 +79,13 @@ fn wrong_folders_are_named() {
     );
     assert_error(
         load(pictures(&["cat/a.jpg", "b.jpg"]).path()),
-        &["in folders of classes alone", "b.jpg"],
+        &["only in folders of classes", "b.jpg"],
     );
     let folder = pictures(&["cat/a.jpg"]);
     fs::create_dir(folder.path().join("dog")).unwrap();
-    assert_error(load(folder.path()), &["dog", "number of pictures", "at least 1"]);
+    assert_error(load(folder.path()), &["dog", "number of images", "at least 1"]);
     let folder = pictures(&["cat/a.jpg", "dog/b.jpg", "dog/notes.db", "dog/c.png"]);
-    assert_error(load(folder.path()), &["dog", "pictures and folders", "notes.db"]);
+    assert_error(load(folder.path()), &["dog", "images and folders", "notes.db"]);
     fs::write(folder.path().join("dog/notes.db"), "no picture").unwrap();
     fs::write(folder.path().join("dog/c.png"), "").unwrap();
     let config = FilesConfig { on_error: OnError::Skip, ..Default::default() };
@@ -121,8 +121,8 @@ fn links_lead_within_the_folder_alone() {
     let twice = pictures(&["dog/a/x.jpg"]);
     symlink("a", twice.path().join("dog/b")).unwrap();
     assert_eq!(values(&load(twice.path()).unwrap()), [0, 0]);
-    assert_error(after(".", "dog/again"), &["again", "not to a folder around it"]);
-    assert_error(after("..", "dog/again"), &["again", "not to a folder around it"]);
+    assert_error(after(".", "dog/again"), &["again", "not to an enclosing folder"]);
+    assert_error(after("..", "dog/again"), &["again", "not to an enclosing folder"]);
     assert_error(after("nowhere", "dog/lost.jpg"), &["follow the link", "lost.jpg"]);
 }
 
@@ -181,7 +181,7 @@ fn wrong_lists_are_named() {
         assert_error(list(content), &[&["list.csv"], parts].concat())
     };
     wrong("", &["line 1", "one column \"path\""]);
-    wrong("path,label\n", &["number of pictures", "at least 1"]);
+    wrong("path,label\n", &["number of images", "at least 1"]);
     wrong("path,class\na.jpg,1\n", &["line 1", "one column \"label\"", "class"]);
     wrong("path,label,path\na.jpg,1,b.jpg\n", &["line 1", "one column \"path\""]);
     wrong("a.jpg,1\nb.jpg,0\n", &["line 1", "one column \"path\""]);

@@ -168,7 +168,7 @@ fn an_empty_class_is_a_warning_in_a_test_part_alone() {
     let load = |classes: Option<&[String]>| {
         image_folder::load(files.path(), classes, FilesConfig::default())
     };
-    assert!(message(load(None)).ends_with("dog: number of pictures: expected at least 1, found 0"));
+    assert!(message(load(None)).ends_with("dog: number of images: expected at least 1, found 0"));
     let classes = ["ant", "cat", "dog", "fox"].map(str::to_owned);
     let images = load(Some(&classes)).unwrap();
     assert_eq!((images.labels(), images.classes()), (&[1, 3][..], 4));
@@ -180,7 +180,7 @@ fn an_empty_class_is_a_warning_in_a_test_part_alone() {
     // No image at all is an error in any part.
     let files = folder(&[("dog/Thumbs.db", b"x")]);
     let empty = image_folder::load(files.path(), Some(&classes), FilesConfig::default());
-    assert!(message(empty).ends_with("number of pictures: expected at least 1, found 0"));
+    assert!(message(empty).ends_with("number of images: expected at least 1, found 0"));
 }
 
 #[test]

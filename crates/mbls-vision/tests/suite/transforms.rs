@@ -111,11 +111,11 @@ fn pictures_that_do_not_fit_are_refused() {
         |pixels: &[u8], shape| transform.apply(pixels, shape, Seed(0)).unwrap_err().to_string();
     assert_eq!(
         message(&[0; 11], [1, 3, 4]),
-        "picture: expected values of shape [1, 3, 4], found 11 values"
+        "image: expected values of shape [1, 3, 4], found 11 values"
     );
     assert_eq!(
         message(&[0; 8], [1, 2, 4]),
-        "padding: expected at most the picture's side of 2, found 3"
+        "padding: expected at most the image's side of 2, found 3"
     );
 }
 

@@ -264,13 +264,13 @@ fn a_batch_has_the_shares_of_its_classes() {
         targets(&batch, 2)
             .unwrap_err()
             .to_string()
-            .contains("label of picture 1: expected 0..2, found 2")
+            .contains("label of image 1: expected 0..2, found 2")
     );
     let plain = ImageCollate.collate(vec![sample(1, None), sample(0, None)]).unwrap();
     assert_eq!(plain.partners, None);
     assert_eq!(targets(&plain, 2).unwrap(), [[0.0, 1.0], [1.0, 0.0]]);
     let broken = ImageBatch { partners: Some(vec![]), ..plain };
-    assert!(targets(&broken, 2).unwrap_err().to_string().contains("0 partners of 2 pictures"));
+    assert!(targets(&broken, 2).unwrap_err().to_string().contains("0 partners of 2 images"));
 }
 
 fn photograph(channels: usize) -> Image {

@@ -144,14 +144,11 @@ fn small_ones_of_each_kind_make_logits_of_the_smallest_pictures() -> Result<()> 
             .forward_t(&noise(&[2, 3, side, side + 1], 1).to_dtype(DType::F32)?, false)
             .unwrap_err();
         assert!(
-            wrong.to_string().contains(&format!("pictures of shape [2, 3, {side}, ")),
+            wrong.to_string().contains(&format!("images of shape [2, 3, {side}, ")),
             "{name}: {wrong}"
         );
         let less = model.forward_t(&images.narrow(2, 0, side - 1)?, false).unwrap_err().to_string();
-        assert!(
-            less.contains(&format!("pictures of shape [2, 1, {}, ", side - 1)),
-            "{name}: {less}"
-        );
+        assert!(less.contains(&format!("images of shape [2, 1, {}, ", side - 1)), "{name}: {less}");
         let error = |classes, shape| named(name).network(classes, shape).unwrap_err().to_string();
         let less = format!("image size = {}x64, expected at least {side}x{side}", side - 1);
         for (found, expected) in [

@@ -92,8 +92,7 @@ fn features_of_other_channels_are_refused() -> Result<()> {
     let error = encoder
         .features(&Tensor::zeros((1, 4, 32, 32), DType::F32, &Device::Cpu)?, false)
         .unwrap_err();
-    let expected =
-        "pictures of shape [1, 4, 32, 32], expected [N, 3, H, W] with H and W at least 1";
+    let expected = "images of shape [1, 4, 32, 32], expected [N, 3, H, W] with H and W at least 1";
     assert!(error.to_string().contains(expected), "{error}");
     assert!(store.names().iter().all(|name| !name.starts_with("fc")));
     Ok(())
