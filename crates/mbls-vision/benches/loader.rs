@@ -51,8 +51,8 @@ fn main() -> Result<()> {
     measure("tiny-imagenet, decoded each time", Arc::new(tiny(0)?), limit)?;
     let cached = tiny(1 << 30)?;
     let begin = Instant::now();
-    let pictures = cached.preload()?;
-    let rate = pictures as f64 / begin.elapsed().as_secs_f64();
+    let images = cached.preload()?;
+    let rate = images as f64 / begin.elapsed().as_secs_f64();
     println!(
         r#"{{"what": "tiny-imagenet, preloading", "threads": {}, "per_second": {rate:.0}}}"#,
         rayon::current_num_threads()
@@ -83,17 +83,17 @@ fn measure(what: &str, images: Arc<dyn ImageSource>, limit: Duration) -> Result<
             seed: Seed(1),
         };
         let loader = DataLoader::new(Arc::clone(&dataset), Arc::new(ImageCollate), config)?;
-        let mut pictures = 0;
+        let mut images = 0;
         let begin = Instant::now();
         'time: for epoch in 0.. {
             for batch in loader.epoch(epoch) {
-                pictures += batch?.labels.len();
+                images += batch?.labels.len();
                 if begin.elapsed() > limit {
                     break 'time;
                 }
             }
         }
-        let rate = pictures as f64 / begin.elapsed().as_secs_f64();
+        let rate = images as f64 / begin.elapsed().as_secs_f64();
         println!(r#"{{"what": "{what}", "workers": {workers}, "per_second": {rate:.0}}}"#);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Lists of lines, folders, and paths that stay in their folder.
+//! Tests of lists of lines, folders, and paths confined to their folder.
 
 use mbls_io::listing::{
     Endings, PathFault, below, entries, filled_lines, is_ignored, lines, listed, names, real,
@@ -36,7 +36,7 @@ fn lines_are_the_same_from_every_editor() {
     for content in ["", "\u{feff}", "\n\r\n\r", " "] {
         assert!(read(content.as_bytes()).unwrap().is_empty(), "{content:?}");
     }
-    // What begins a line is kept, and so are letters of any script.
+    // White space at the start of a line is kept, and so are letters of any script.
     assert_eq!(read(" Käse\n  猫".as_bytes()).unwrap(), [" Käse", "  猫"]);
 }
 

@@ -1,4 +1,4 @@
-//! What image transforms refuse; their settings; their place in `AugmentedImages`.
+//! Tests of image transforms: invalid input, settings, and their order in `AugmentedImages`.
 
 use super::random::distinct_image;
 use mbls_data::{Dataset, Seed};
@@ -174,7 +174,7 @@ fn settings_go_through_toml_and_mistakes_are_refused() {
 }
 
 #[test]
-fn pictures_are_transformed_before_all_else() {
+fn images_are_transformed_before_all_else() {
     let pixels: Vec<u8> = (0..4 * 3 * 6 * 7).map(|i| (i * 37 % 251) as u8).collect();
     let images = Arc::new(
         LabelledImages::new("small", [3, 6, 7], pixels, vec![0, 1, 2, 3], 4, 255).unwrap(),
@@ -209,7 +209,7 @@ fn pictures_are_transformed_before_all_else() {
         let sample = data.get(0, seed).unwrap();
         assert_eq!((sample.pixels, sample.shape, sample.label), (expected, [3, 5, 4], 2));
     }
-    // The same transform at two places of the list draws twice.
+    // The same transform at two positions of the list uses two seeds.
     assert!((60..=140).contains(&apart), "{apart}");
 
     let plain = || AugmentedImages::new(images.clone(), vec![0]).unwrap();

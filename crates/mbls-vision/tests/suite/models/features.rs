@@ -1,4 +1,4 @@
-//! Features of stages, halved or dilated, as torchvision's networks give them
+//! Compares the features of stages, with stride or dilation, with those of torchvision's networks
 //! (fixtures/resnet-features).
 
 use candle_core::{DType, Device, Result, Tensor};
@@ -38,7 +38,7 @@ fn config(case: &Value) -> Result<ResNetConfig> {
     })
 }
 
-/// Sum, Euclidean norm, and sum of value k times cos(0.37 k).
+/// Returns the sum, the Euclidean norm, and the sum of value k times cos(0.37 k).
 fn summary(tensor: &Tensor) -> Result<[f64; 3]> {
     let values = tensor.flatten_all()?.to_vec1::<f64>()?;
     let dot = values.iter().enumerate().map(|(k, v)| v * (0.37 * k as f64).cos()).sum();
