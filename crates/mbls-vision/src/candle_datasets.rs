@@ -12,7 +12,7 @@
 //! use candle_core::{Device, Tensor};
 //! use mbls_vision::candle_datasets::{Layout, from_candle, to_candle};
 //!
-//! // As candle-datasets gives MNIST: rows of values in a line.
+//! // MNIST as candle-datasets returns it: each image is a flat row of values.
 //! let images = Tensor::new(&[[0f32, 1.0, 51.0 / 255.0, 0.0]], &Device::Cpu)?;
 //! let labels = Tensor::new(&[3u8], &Device::Cpu)?;
 //! let loaded = candle_datasets::vision::Dataset {

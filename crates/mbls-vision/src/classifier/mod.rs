@@ -14,11 +14,11 @@
 //! use mbls_vision::transform::{Normalise, Resize, Size};
 //! use mbls_vision::Image;
 //!
-//! // What training leaves; the network is as it was initialised here.
+//! // The trained network; here it is only initialised.
 //! let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 //! let architecture = "small-cnn".parse::<mbls_vision::model::Architecture>()?;
 //! architecture.build(2, [3, 8, 8], Options::default(), store.var_builder())?;
-//! // What validation and test part leave: logits and labels.
+//! // Logits and labels of the validation and test parts.
 //! let classes = ["cat", "dog"].map(str::to_owned).to_vec();
 //! let mut record = CalibrationRecord::fit(classes, &[0.2, 0.1, 0.3, 0.4], &[0, 1], 10)?;
 //! record.assess(&[0.2, 0.1, 0.3, 0.4], &[0, 0])?;
@@ -36,7 +36,7 @@
 //! let folder = tempfile::tempdir()?;
 //! CalibratedClassifier::new(settings, &store.state(), &Device::Cpu)?.save(folder.path())?;
 //!
-//! // Another program.
+//! // In another program:
 //! let classifier = CalibratedClassifier::load(folder.path(), &Device::Cpu)?;
 //! let image = Image { channels: 3, height: 20, width: 16, pixels: vec![90; 3 * 20 * 16] };
 //! let answer = classifier.classify(&image)?;

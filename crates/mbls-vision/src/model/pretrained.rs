@@ -17,7 +17,7 @@
 //!     architecture.build(classes, [3, 32, 32], Options::default(), store.var_builder())?;
 //!     Ok::<_, Box<dyn std::error::Error>>(store)
 //! };
-//! // Of a file: Checkpoint::read("resnet20.pth".as_ref())?
+//! // From a file: Checkpoint::read("resnet20.pth".as_ref())?
 //! let checkpoint = Checkpoint::from_bytes(network(1000, 1)?.to_safetensors()?)?;
 //! let store = network(10, 2)?;
 //! let report = pretrained::load(&store, &checkpoint, "fc", Head::IfItFits)?;
