@@ -40,7 +40,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     sync_parent(to)
 }
 
-/// Returns the path that [`write`] uses until the content is complete: `<path>.tmp`.
+/// Returns the path that [`write()`] uses until the content is complete: `<path>.tmp`.
 pub fn temporary(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".tmp");

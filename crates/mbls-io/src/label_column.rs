@@ -141,12 +141,12 @@ impl LabelColumn<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] with the lines:
-    /// - if the labels mix names and integers, or names and positions;
-    /// - if the format of the file distinguishes strings and numbers, and both occur;
-    /// - if one number is written in two ways;
-    /// - if a name of the list is also the position of another class;
-    /// - if a label is not in the list, or a position does not occur.
+    /// [`Error::Format`], with the lines, if one of the following is true:
+    /// - The labels mix names and integers, or names and positions.
+    /// - The format of the file distinguishes strings and numbers, and both occur.
+    /// - One number is written in two ways.
+    /// - A name of the list is also the position of another class.
+    /// - A label is not in the list, or a position does not occur.
     ///
     /// [`Error::Value`] for a list that contains a class twice.
     pub fn classes(&self, list: Option<&[String]>, labels: Labels) -> Result<Classes> {
@@ -168,7 +168,9 @@ impl LabelColumn<'_> {
     fn one_way_of_writing(&self) -> Result<()> {
         let Some(first) = self.labels.first() else { return Ok(()) };
         match self.labels.iter().find(|label| label.written != first.written) {
-            Some(other) => Err(self.mixture("texts, numbers or booleans alone", first, other)),
+            Some(other) => {
+                Err(self.mixture("only texts, only numbers or only booleans", first, other))
+            }
             None => Ok(()),
         }
     }
@@ -194,7 +196,7 @@ impl LabelColumn<'_> {
             (Some(number), Some(name)) => {
                 let (first, second) =
                     if name.line < number.line { (name, *number) } else { (*number, name) };
-                return Err(self.mixture("whole numbers alone or names alone", first, second));
+                return Err(self.mixture("only whole numbers or only names", first, second));
             }
             _ => {}
         }
@@ -301,7 +303,7 @@ impl LabelColumn<'_> {
             Labels::Auto => match (name, place, both) {
                 (Some(name), Some(place), _) => {
                     let expected = format!(
-                        "names of the {classes} classes alone or positions in their list alone"
+                        "only names of the {classes} classes or only positions in their list"
                     );
                     let (first, second) =
                         if name.line < place.line { (name, place) } else { (place, name) };

@@ -56,8 +56,7 @@ struct Entries(HashMap<String, Entry>);
 
 impl Entries {
     fn read(file: &[u8]) -> Parsed<Self> {
-        let wrong =
-            |e: zip::result::ZipError| format!("a zip archive that is cut off or damaged: {e}");
+        let wrong = |e: zip::result::ZipError| format!("a truncated or damaged zip archive: {e}");
         // Without this option the crate guesses the start of the archive from the size of the
         // directory. PyTorch puts 76 bytes of zip64 records after the directory, so the guess is
         // wrong if the first entry of the directory takes 76 bytes.

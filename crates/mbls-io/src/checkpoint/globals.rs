@@ -34,7 +34,7 @@ pub(super) fn persistent(values: &mut Values, id: Id) -> Parsed<Id> {
             };
             if values.str(key).is_none() {
                 return Err(format!(
-                    "a storage's key is {}, expected a text",
+                    "a storage's key is {}, expected a string",
                     values.describe(key)
                 ));
             }

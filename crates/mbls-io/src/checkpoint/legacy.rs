@@ -70,11 +70,11 @@ fn storages(
     let mut at = start;
     for &key in keys {
         let Some(key) = values.str(key) else {
-            return Err(format!("a storage's key is {}, expected a text", values.describe(key)));
+            return Err(format!("a storage's key is {}, expected a string", values.describe(key)));
         };
         let element =
             elements.get(key).ok_or_else(|| format!("the type of storage {key:?} is not given"))?;
-        let cut = || format!("storage {key:?} is cut off");
+        let cut = || format!("storage {key:?} is truncated");
         let data = at.checked_add(8).ok_or_else(cut)?;
         let length =
             file.get(at..data).and_then(|bytes| bytes.try_into().ok()).map(i64::from_le_bytes);

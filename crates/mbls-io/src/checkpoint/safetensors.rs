@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 /// the file without gaps or overlaps, and bounds the header.
 pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
     let (header, metadata) = SafeTensors::read_metadata(file)
-        .map_err(|e| format!("a safetensors file that is cut off or damaged: {e}"))?;
+        .map_err(|e| format!("a truncated or damaged safetensors file: {e}"))?;
     let data = header + size_of::<u64>();
     let mut values = Values::new();
     let mut entries = Vec::new();

@@ -57,7 +57,7 @@ fn kind_behind_link(path: &Path, root: &Path) -> Result<FileType> {
     let target = path.canonicalize().map_err(Error::io("follow the link", path))?;
     if !target.starts_with(root) {
         let expected = format!("below {}", root.display());
-        return Err(Error::format(path, "where the link leads", expected, target.display()));
+        return Err(Error::format(path, "target of the link", expected, target.display()));
     }
     Ok(target.metadata().map_err(Error::io("look at", path))?.file_type())
 }

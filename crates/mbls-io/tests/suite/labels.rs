@@ -38,7 +38,7 @@ fn a_mixture_of_names_and_positions_is_an_error() {
     let error = read(&["3", "4", "A"], Some(&list), Labels::Auto).unwrap_err();
     assert_eq!(
         error,
-        "a.csv: label: expected names of the 6 classes alone or positions in their list alone (`labels = \"names\"` \
+        "a.csv: label: expected only names of the 6 classes or only positions in their list (`labels = \"names\"` \
          reads all as names), found \"3\" in line 2 and \"A\" in line 4"
     );
     let error = read(&["dog", "fox", "2"], Some(&["cat", "dog", "fox"]), Labels::Auto).unwrap_err();
@@ -153,7 +153,7 @@ fn a_mixture_without_a_list_is_an_error_with_a_way_out() {
         (&["0", "1.0"], "found \"0\" in line 2 and \"1.0\" in line 3"),
     ] {
         let error = found(labels).unwrap_err();
-        let expected = "a.csv: label: expected whole numbers alone or names alone (`labels = \"names\"` reads all";
+        let expected = "a.csv: label: expected only whole numbers or only names (`labels = \"names\"` reads all";
         assert!(error.starts_with(expected) && error.ends_with(places), "{error}");
     }
     for labels in [["1", "01"], ["+1", "1"], ["-0", "0"]] {
@@ -205,7 +205,8 @@ fn formats_that_tell_texts_from_numbers_may_not_mix_them() {
     ] {
         let error = read(first, second, Labels::Auto).unwrap_err();
         assert!(
-            error.contains("expected texts, numbers or booleans alone") && error.ends_with(places),
+            error.contains("expected only texts, only numbers or only booleans")
+                && error.ends_with(places),
             "{error}"
         );
         assert!(read(first, second, Labels::Names).is_ok());

@@ -156,6 +156,6 @@ fn build(
     let architecture: Architecture = settings
         .model
         .parse()
-        .map_err(|e| mbls_io::Error::value("settings.model", "a network's name", e))?;
+        .map_err(|e| mbls_io::Error::value("settings.model", "the name of a network", e))?;
     architecture.build(settings.record.classes().len(), settings.shape, Options::default(), vb)
 }

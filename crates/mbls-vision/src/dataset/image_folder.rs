@@ -95,7 +95,7 @@ impl Walk<'_> {
         if self.above.contains(&real) {
             return Err(Error::format(
                 &path,
-                "where the link leads",
+                "target of the link",
                 "not to an enclosing folder",
                 real.display(),
             ));

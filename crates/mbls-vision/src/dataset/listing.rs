@@ -51,7 +51,7 @@ pub fn regular_files<'a>(
     let size = |relative: &Path| {
         let path = root.join(relative);
         let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else {
-            return Err(Error::value("path of an image", "a file's", path.display()));
+            return Err(Error::value("path of an image", "the path of a file", path.display()));
         };
         if !folders.contains_key(folder) {
             folders.insert(folder.to_owned(), canonical(folder)?);
@@ -62,7 +62,7 @@ pub fn regular_files<'a>(
         if !real.starts_with(&real_root) {
             return Err(Error::format(
                 &path,
-                "where the link leads",
+                "target of the link",
                 format!("below {}", root.display()),
                 real.display(),
             ));

@@ -26,7 +26,7 @@ impl Step for Pad {
             |size: usize| self.padding.checked_mul(2).and_then(|both| size.checked_add(both));
         match (padded(height), padded(width)) {
             (Some(height), Some(width)) => Ok([channels, height, width]),
-            _ => Err(Error::value("pad: padding", "a size that can be counted", self.padding)),
+            _ => Err(Error::value("pad: padding", "a size that does not overflow", self.padding)),
         }
     }
 

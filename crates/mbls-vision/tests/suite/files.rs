@@ -221,7 +221,7 @@ fn links_must_not_leave_the_folder() {
     );
     for path in ["outside.pgm", "folder/b.pgm"] {
         let result = open_with(&root, &[path], FilesConfig::default());
-        assert_error(result, &[path, "where the link leads", "below"]);
+        assert_error(result, &[path, "target of the link", "below"]);
     }
 }
 

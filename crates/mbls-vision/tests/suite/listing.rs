@@ -24,7 +24,7 @@ fn files_are_regular_and_in_their_folder() {
     let name = outside.path().file_name().unwrap();
     let inner = dir.path().join("inner/folder");
     let found = regular_files(&inner, [Path::new("..").join(name).as_path()]);
-    assert!(found.unwrap_err().to_string().contains("where the link leads"));
+    assert!(found.unwrap_err().to_string().contains("target of the link"));
 }
 
 #[test]

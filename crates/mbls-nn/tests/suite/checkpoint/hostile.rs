@@ -119,7 +119,7 @@ fn what_is_no_checkpoint_is_named() {
         (b"\x93NUMPY\x01\0", "begins with the bytes [93, 4e"),
         (b"\x80\x02}q\0.", "not one of torch.save"),
         (b"\x80\x02", "no end"),
-        (b"\x10\0\0\0\0\0\0\0{}", "safetensors file that is cut off"),
+        (b"\x10\0\0\0\0\0\0\0{}", "truncated or damaged safetensors file"),
         (b"\xff\xff\xff\xff\xff\xff\xff\xff{}", "safetensors"),
     ] {
         let message = Checkpoint::from_bytes(file).expect_err(part).to_string();
@@ -177,7 +177,7 @@ fn the_older_container_is_checked() {
     let file = legacy(&Pickle::dict_of_tensor(6, 0, &[6], &[1]));
     let storage = file.len() - 32;
     for (length, part) in
-        [(5i64, "has 20 bytes"), (7, "cut off"), (-1, "cut off"), (i64::MAX, "cut off")]
+        [(5i64, "has 20 bytes"), (7, "truncated"), (-1, "truncated"), (i64::MAX, "truncated")]
     {
         let mut file = file.clone();
         file[storage..storage + 8].copy_from_slice(&length.to_le_bytes());

@@ -40,7 +40,7 @@ fn what_does_not_fit_is_refused_by_name() {
         (
             Pad { padding: usize::MAX / 2 + 1, value: 0 }.into(),
             [1, 1, 1],
-            "pad: padding: expected a size that can be counted, found 9223372036854775808",
+            "pad: padding: expected a size that does not overflow, found 9223372036854775808",
         ),
         (
             HorizontalFlip { probability: f64::NAN }.into(),
