@@ -28,9 +28,9 @@ pub enum Error {
     SplitClass {
         /// The class.
         label: u32,
-        /// Its name, if known.
+        /// The name of the class, if known.
         name: Option<String>,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// Computing an item failed.

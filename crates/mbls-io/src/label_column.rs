@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 
-/// How to read a column of labels.
+/// The interpretation of a column of labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Labels {
@@ -74,11 +74,11 @@ pub struct Classes {
     pub labels: Vec<u32>,
     /// The name of each class.
     pub names: Vec<String>,
-    /// How the labels were read.
+    /// The interpretation of the labels.
     pub reading: LabelReading,
 }
 
-/// How a column of labels was read.
+/// The interpretation that a column of labels was read with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LabelReading {

@@ -44,7 +44,7 @@ pub struct Reading {
     pub left_out: LeftOut,
     /// Number of bytes after the end of a gzip file, which were ignored.
     pub ignored_bytes: u64,
-    /// How the label column was read, if the file has one.
+    /// The interpretation of the label column, if the file has one.
     pub labels: Option<LabelReading>,
 }
 

@@ -21,7 +21,7 @@ pub struct FilesConfig {
     /// Height and width of every image, if the data set has a fixed size; an image of another size
     /// does not decode.
     pub size: Option<[usize; 2]>,
-    /// How to handle an image that does not decode.
+    /// Handling of images that do not decode.
     pub on_error: OnError,
 }
 

@@ -8,7 +8,7 @@ use rand_distr::{Beta, Distribution};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// How to mix two samples; in settings `{ kind = "mixup", alpha = 0.2 }`.
+/// The method of mixing two samples; in settings `{ kind = "mixup", alpha = 0.2 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Mix {

@@ -60,7 +60,7 @@ use std::path::Path;
 use std::sync::Arc;
 use values::{Id, Parsed, Values};
 
-/// How many bytes a tensor may exceed the size of its file: broadcast tensors are stored once.
+/// Bytes by which a tensor may exceed the size of its file: broadcast tensors are stored once.
 const SPARE: usize = 16 << 20;
 
 /// The objects of a PyTorch or safetensors file; see [the module](self).

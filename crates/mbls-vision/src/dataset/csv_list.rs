@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The maximum size of a list.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// How to read a list.
+/// Settings for reading a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListConfig {

@@ -32,7 +32,7 @@
 use mbls_nn::{Checkpoint, Error, Fit, LoadReport, MisShaped, ParamStore, Result};
 use std::fmt;
 
-/// How to initialise the classifier.
+/// The initialisation of the classifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Head {
     /// It is loaded if all of its tensors are in the checkpoint with the network's shapes, and

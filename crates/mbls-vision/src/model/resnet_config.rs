@@ -18,8 +18,8 @@ pub enum Stem {
     Large,
 }
 
-/// How a stage after the first enlarges its receptive field: by halving the image, or at full size
-/// with dilated convolutions.
+/// The way in which a stage after the first enlarges its receptive field: by halving the image, or
+/// at full size with dilated convolutions.
 ///
 /// The dilation rate doubles with every stage that does not halve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
