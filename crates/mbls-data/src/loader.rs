@@ -14,7 +14,7 @@ pub trait Collate<I>: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Items that do not fit each other, for example in their shapes.
+    /// If the items do not fit each other, for example in their shapes.
     fn collate(&self, items: Vec<I>) -> Result<Self::Batch>;
 }
 
