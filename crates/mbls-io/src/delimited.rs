@@ -31,7 +31,7 @@ pub enum Quoting {
 ///   NUL byte cannot be decoded: [`OnError`] determines what happens to it.
 /// - Lines end with LF or CRLF, or with CR in a file without any LF. Any other CR outside of
 ///   quotation marks is an error.
-/// - Blank lines outside of quotation marks are skipped.
+/// - Outside of quotation marks, lines that are empty or contain only spaces are skipped.
 /// - Every record has as many fields as the header.
 /// - A quotation mark opens a quoted field only as the first character of the field; at other
 ///   positions it is text. The closing one must be followed by a delimiter, a line end or the end

@@ -32,7 +32,7 @@ pub struct Reading {
     pub records: u64,
     /// Number of lines of the file, including the header.
     pub lines: u64,
-    /// Number of blank lines, which are skipped.
+    /// Number of skipped lines, which are empty or contain only spaces.
     pub blank: u64,
     /// Whether fields could be quoted, for delimited files.
     pub quoting: Option<Quoting>,
