@@ -1,11 +1,11 @@
-//! Batches without the types of what makes them.
+//! Batches, independent of the data set and collate types.
 
 use crate::{Collate, DataLoader, Dataset, Epoch};
 
-/// Batches of type `B`, epoch by epoch: what a training loop asks of its data.
+/// A source of batches of type `B`, epoch by epoch, as a training loop needs them.
 ///
-/// Every [`DataLoader`] has them. `&dyn Batches<B>` names the type of the batches alone, not those
-/// of the data set and of the collate function.
+/// Every [`DataLoader`] implements it. `&dyn Batches<B>` names only the batch type, not the types
+/// of the data set and the collate function.
 ///
 /// ```
 /// use mbls_data::{Batches, Collate, DataLoader, Dataset, LoaderConfig, Result, Seed};
@@ -41,13 +41,13 @@ pub trait Batches<B> {
     /// Returns the number of batches of an epoch.
     fn len(&self) -> usize;
 
-    /// Returns whether an epoch has no batch.
+    /// Returns whether an epoch has no batches.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the batches of `epoch` from batch `first` on: those that the whole epoch has after
-    /// its first `first`.
+    /// Returns the batches of `epoch` from batch `first` on, the same as those of the whole epoch
+    /// without its first `first` batches.
     fn epoch_from(&self, epoch: usize, first: usize) -> Epoch<B>;
 
     /// Returns the batches of `epoch`.

@@ -3,7 +3,7 @@
 use crate::{Error, Result, Seed};
 use std::sync::Arc;
 
-/// A finite collection of items that are made on demand.
+/// A finite collection of items, computed on demand.
 ///
 /// ```
 /// use mbls_data::{Dataset, Error, Result, Seed};
@@ -24,27 +24,27 @@ use std::sync::Arc;
 /// assert!(Squares(5).get(5, Seed(0)).is_err());
 /// ```
 pub trait Dataset: Send + Sync {
-    /// What the data set consists of.
+    /// The type of the items.
     type Item: Send;
 
-    /// Number of items.
+    /// Returns the number of items.
     fn len(&self) -> usize;
 
-    /// The item at `index`: a pure function of the data set, the index and the seed, which drives
-    /// whatever is random in it.
+    /// Returns the item at `index`: a pure function of the data set, the index and the seed, which
+    /// determines everything random in the item.
     ///
     /// # Errors
     ///
-    /// [`Error::Index`] for an index past the end; what the data set reports.
+    /// [`Error::Index`] for an index past the end; any error that the data set reports.
     fn get(&self, index: usize, seed: Seed) -> Result<Self::Item>;
 
-    /// Whether there is no item.
+    /// Returns whether the data set has no items.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Some items of a data set, in a given order; one may appear more than once.
+/// Selected items of a data set, in a given order; an item may appear more than once.
 #[derive(Debug)]
 pub struct Subset<D> {
     dataset: Arc<D>,
@@ -52,11 +52,11 @@ pub struct Subset<D> {
 }
 
 impl<D: Dataset> Subset<D> {
-    /// The items of `dataset` at `indices`.
+    /// Selects the items of `dataset` at `indices`.
     ///
     /// # Errors
     ///
-    /// [`Error::Index`] where an index is past the end of `dataset`.
+    /// [`Error::Index`] if an index is past the end of `dataset`.
     pub fn new(dataset: Arc<D>, indices: Vec<usize>) -> Result<Self> {
         let len = dataset.len();
         match indices.iter().find(|&&index| index >= len) {
@@ -65,12 +65,12 @@ impl<D: Dataset> Subset<D> {
         }
     }
 
-    /// The data set that the items are taken from.
+    /// Returns the data set that the items come from.
     pub fn dataset(&self) -> &Arc<D> {
         &self.dataset
     }
 
-    /// Where the items are in the data set they are taken from.
+    /// Returns the indices of the items in the original data set.
     pub fn indices(&self) -> &[usize] {
         &self.indices
     }

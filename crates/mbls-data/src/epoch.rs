@@ -7,24 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-/// Finished batches that wait for the consumer, per worker.
+/// Number of finished batches that may wait for the consumer, per worker.
 const PREFETCH: usize = 2;
 
-/// What makes the batches of an epoch: a pure function of the batch's number.
+/// Everything needed to compute the batches of an epoch: a pure function of the batch number.
 pub(crate) struct Plan<D, C> {
     pub(crate) dataset: Arc<D>,
     pub(crate) collate: Arc<C>,
     pub(crate) indices: Vec<usize>,
     pub(crate) batch_size: usize,
-    /// The first batch that is made.
+    /// The first batch to compute.
     pub(crate) first: usize,
-    /// The number after the last.
+    /// One past the last batch.
     pub(crate) batches: usize,
     pub(crate) seed: Seed,
 }
 
 impl<D: Dataset, C: Collate<D::Item>> Plan<D, C> {
-    /// Batch `number`; `None` where `stop` was raised before it was done.
+    /// Computes batch `number`; `None` if `stop` was set before it was finished.
     fn batch(&self, number: usize, stop: &AtomicBool) -> Option<Result<C::Batch>> {
         let start = number * self.batch_size;
         let end = (start + self.batch_size).min(self.indices.len());
@@ -43,10 +43,9 @@ impl<D: Dataset, C: Collate<D::Item>> Plan<D, C> {
     }
 }
 
-/// Turns a panic of foreign code into an error, so that it reaches the consumer from whatever
-/// thread it happened in.
+/// Turns a panic in foreign code into an error, so it reaches the consumer from any thread.
 fn caught<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
-    // Nothing that `f` touched is used again: the epoch ends with the error.
+    // Nothing that `f` touched is used again, because the epoch ends with the error.
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
@@ -65,7 +64,7 @@ struct Worker<B> {
     thread: JoinHandle<()>,
 }
 
-/// The batches of one epoch, in order; made by [`DataLoader::epoch`](crate::DataLoader::epoch).
+/// The batches of one epoch, in order; created by [`DataLoader::epoch`](crate::DataLoader::epoch).
 pub struct Epoch<B> {
     source: Source<B>,
     first: usize,
@@ -89,7 +88,7 @@ impl<B: Send + 'static> Epoch<B> {
             batches,
             stop: Arc::clone(&stop),
         };
-        // A worker without a batch to make would be of no use.
+        // Do not start workers that would have no batch to compute.
         let workers = workers.min(batches - first);
         if workers == 0 {
             epoch.source = Source::Here(Box::new(move |number| plan.batch(number, &stop)));
@@ -119,20 +118,20 @@ impl<B> Epoch<B> {
         self.stop.store(true, Ordering::Relaxed);
         if let Source::Workers(workers) = std::mem::replace(&mut self.source, Source::Failed(None))
         {
-            // All receivers go first: a worker that waits for room in its channel then fails to
+            // Drop all receivers first: a worker that waits for room in its channel then fails to
             // send, and ends.
             let threads: Vec<JoinHandle<()>> =
                 workers.into_iter().map(|worker| worker.thread).collect();
             for thread in threads {
-                // A worker's panic is caught inside and arrives as an error; there is nothing left
-                // to report here.
+                // A worker's panic is caught inside the worker and arrives as an error, so there is
+                // nothing left to report here.
                 let _ = thread.join();
             }
         }
     }
 }
 
-/// Starts worker `number` of `workers`, each of which makes every `workers`-th batch.
+/// Starts worker `number` of `workers`, which computes every `workers`-th batch.
 fn spawn<D, C>(
     plan: Arc<Plan<D, C>>,
     number: usize,

@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
-/// The result of this crate's fallible functions.
+/// The result type of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can be wrong with data files, data sets and settings.
+/// Errors of data files, data sets and settings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file, or a value handed over, is not what was expected.
+    /// A file or a value in memory is not as expected.
     #[error(transparent)]
     Input(#[from] mbls_io::Error),
     /// An index is past the end of a data set.
     #[error("index {index} is out of range: the data set has {len} items")]
     Index {
-        /// The index that was asked for.
+        /// The requested index.
         index: usize,
         /// Number of items.
         len: usize,
@@ -28,25 +28,25 @@ pub enum Error {
     SplitClass {
         /// The class.
         label: u32,
-        /// Its name, where it is known.
+        /// The name of the class, if known.
         name: Option<String>,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
-    /// An item could not be made.
+    /// Computing an item failed.
     #[error("item {index}")]
     Item {
-        /// Its index.
+        /// The index of the item.
         index: usize,
-        /// What went wrong.
+        /// The cause.
         source: Box<Error>,
     },
-    /// Items could not be made into a batch.
+    /// Collating items into a batch failed.
     #[error("batch {batch}")]
     Batch {
-        /// The batch's number in its epoch.
+        /// The number of the batch in its epoch.
         batch: usize,
-        /// What went wrong.
+        /// The cause.
         source: Box<Error>,
     },
     /// A data set or a collate function panicked.
@@ -55,21 +55,21 @@ pub enum Error {
     /// A worker thread ended before its work was done.
     #[error("the worker thread of batch {batch} ended early")]
     WorkerLost {
-        /// The batch it owed.
+        /// The batch that the worker did not deliver.
         batch: usize,
     },
-    /// An error of a data set defined elsewhere.
+    /// An error of a data set defined in another crate.
     #[error(transparent)]
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// A class as messages show it: `3 (cat)`.
+/// Formats a class for messages: `3 (cat)`.
 fn named(label: u32, name: Option<&str>) -> String {
     name.map_or_else(|| label.to_string(), |name| format!("{label} ({name})"))
 }
 
 impl Error {
-    /// Names the class that a split could not part, where there is a name for it.
+    /// Adds the name of the class that could not be split, if the class has a name.
     ///
     /// ```
     /// use mbls_data::{Seed, stratified_split};
@@ -93,13 +93,13 @@ impl Error {
         }
     }
 
-    /// Makes an [`mbls_io::Error::Io`], to be used with `map_err`.
+    /// Creates an [`mbls_io::Error::Io`], for use with `map_err`.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let error = mbls_io::Error::io(action, path);
         move |source| error(source).into()
     }
 
-    /// Makes an [`mbls_io::Error::Format`].
+    /// Creates an [`mbls_io::Error::Format`].
     pub fn format(
         path: impl AsRef<Path>,
         field: impl Into<String>,
@@ -109,7 +109,7 @@ impl Error {
         mbls_io::Error::format(path, field, expected, found).into()
     }
 
-    /// Makes an [`mbls_io::Error::Value`].
+    /// Creates an [`mbls_io::Error::Value`].
     pub fn value(name: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
         mbls_io::Error::value(name, expected, found).into()
     }

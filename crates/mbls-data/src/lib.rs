@@ -1,10 +1,10 @@
 //! Data sets, seeded splits and a prefetching loader whose batches do not depend on the number of
 //! threads.
 //!
-//! A [`Dataset`] gives one item for an index and a [`Seed`]; a [`Collate`] makes a batch of items;
-//! the [`DataLoader`] walks the data set epoch by epoch, in worker threads where asked to. Whatever
-//! is random is a function of a seed and an index, so one seed gives one sequence of batches,
-//! whoever computes them. Files are read with [`mbls_io`].
+//! A [`Dataset`] returns one item for an index and a [`Seed`]; a [`Collate`] combines items into a
+//! batch; the [`DataLoader`] iterates over the data set epoch by epoch, in worker threads if
+//! requested. Everything random is a function of a seed and an index, so one seed gives the same
+//! batches for any number of threads. [`mbls_io`] reads the files.
 
 mod batches;
 mod dataset;

@@ -1,47 +1,47 @@
-//! The loader.
+//! The data loader.
 
 use crate::epoch::{Epoch, Plan};
 use crate::{Dataset, Error, Result, Seed};
 use rand::seq::SliceRandom;
 use std::sync::Arc;
 
-/// How items become a batch.
+/// Combines items into a batch.
 pub trait Collate<I>: Send + Sync {
-    /// What a training step takes.
+    /// The batch type, as a training step accepts it.
     type Batch: Send;
 
-    /// The batch of `items`, which are in order and at least one.
+    /// Returns the batch of `items`, which are in order and not empty.
     ///
     /// # Errors
     ///
-    /// Where the items do not fit one another.
+    /// If the items do not fit each other, for example in their shapes.
     fn collate(&self, items: Vec<I>) -> Result<Self::Batch>;
 }
 
-/// The order in which a loader goes through its data set.
+/// The order in which a loader visits the items of its data set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// By index.
     #[default]
     Sequential,
-    /// A random permutation, another one in each epoch.
+    /// In a random permutation that differs between epochs.
     Shuffled,
 }
 
-/// Settings of a [`DataLoader`]; by default 32 items a batch, in order, to the last one, prepared
-/// by one thread, from seed 0.
+/// Settings of a [`DataLoader`]. The defaults are batches of 32 items, sequential order, the last
+/// batch kept, one worker thread and seed 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoaderConfig {
-    /// Items of a batch; the last one of an epoch has what is left.
+    /// Number of items per batch; the last batch of an epoch has the remaining items.
     pub batch_size: usize,
     /// The order of the items.
     pub order: Order,
-    /// Whether an incomplete last batch is left out.
+    /// Whether to drop an incomplete last batch.
     pub drop_last: bool,
-    /// Threads that prepare batches in advance; 0 prepares each in the calling thread when it is
-    /// asked for.
+    /// Number of threads that prepare batches in advance; with 0, the calling thread computes each
+    /// batch when it is requested.
     pub workers: usize,
-    /// What the order and the items' randomness are derived from.
+    /// The seed of the order and of the items' randomness.
     pub seed: Seed,
 }
 
@@ -57,10 +57,10 @@ impl Default for LoaderConfig {
     }
 }
 
-/// Makes batches of a data set, epoch by epoch, in advance where worker threads are asked for.
+/// Produces batches of a data set, epoch by epoch, in advance if it has worker threads.
 ///
-/// The order is a function of (seed, epoch); what is random in an item is a function of (seed,
-/// epoch, its index): batches are the same for any number of workers.
+/// The order is a function of (seed, epoch). The randomness of an item is a function of (seed,
+/// epoch, index). So the batches are the same for any number of workers.
 ///
 /// ```
 /// use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Result, Seed};
@@ -99,11 +99,11 @@ pub struct DataLoader<D, C> {
 }
 
 impl<D: Dataset, C: Collate<D::Item>> DataLoader<D, C> {
-    /// A loader of `dataset`.
+    /// Creates a loader of `dataset`.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for batches of no items.
+    /// [`Error::Value`](mbls_io::Error::Value) for a batch size of 0.
     pub fn new(dataset: Arc<D>, collate: Arc<C>, config: LoaderConfig) -> Result<Self> {
         if config.batch_size == 0 {
             return Err(Error::value("batch_size", "at least 1", 0));
@@ -111,31 +111,31 @@ impl<D: Dataset, C: Collate<D::Item>> DataLoader<D, C> {
         Ok(Self { dataset, collate, config })
     }
 
-    /// Number of batches of an epoch.
+    /// Returns the number of batches of an epoch.
     pub fn len(&self) -> usize {
         let (items, size) = (self.dataset.len(), self.config.batch_size);
         if self.config.drop_last { items / size } else { items.div_ceil(size) }
     }
 
-    /// Whether an epoch has no batch.
+    /// Returns whether an epoch has no batches.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The data set.
+    /// Returns the data set.
     pub fn dataset(&self) -> &Arc<D> {
         &self.dataset
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn config(&self) -> &LoaderConfig {
         &self.config
     }
 
-    /// The batches of one epoch.
+    /// Returns the batches of one epoch.
     ///
-    /// An error ends the epoch: the iterator gives it in the place of its batch and nothing after
-    /// it. Dropping the iterator stops the workers and waits for them.
+    /// An error ends the epoch: the iterator returns it in place of its batch and nothing after it.
+    /// Dropping the iterator stops the workers and waits for them.
     pub fn epoch(&self, epoch: usize) -> Epoch<C::Batch>
     where
         D: 'static,
@@ -144,8 +144,9 @@ impl<D: Dataset, C: Collate<D::Item>> DataLoader<D, C> {
         self.epoch_from(epoch, 0)
     }
 
-    /// The batches of one epoch from batch `first` on, as [`epoch`](Self::epoch) has them: a
-    /// training that was stopped within an epoch goes on there, and nothing before is read.
+    /// Returns the batches of one epoch from batch `first` on, the same as those of
+    /// [`epoch`](Self::epoch). Training that stopped within an epoch resumes here without reading
+    /// the earlier items.
     pub fn epoch_from(&self, epoch: usize, first: usize) -> Epoch<C::Batch>
     where
         D: 'static,

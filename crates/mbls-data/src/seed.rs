@@ -1,17 +1,17 @@
-//! Seeds that are derived from one another.
+//! Seeds derived from other seeds.
 
 use mbls_io::Fingerprint;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// A seed from which others are derived by label and by index.
+/// A seed from which other seeds are derived by label and by index.
 ///
-/// What needs randomness takes a `Seed` of its own instead of a shared generator: its numbers then
-/// depend on nothing that others drew, nor on the order in which threads ran.
+/// Each consumer of randomness gets its own `Seed` instead of sharing a generator. Its numbers then
+/// do not depend on other consumers or on the order in which threads run.
 ///
-/// Derivation is part of what makes results reproducible and stays as it is: with `mix` the
-/// finaliser of SplitMix64 and `gamma = 0x9E3779B97F4A7C15`, `derive(label) = mix(seed XOR
-/// fnv1a64(label))` and `at(index) = mix(mix(seed + gamma) + index * gamma)`, modulo 2^64.
+/// The derivation is part of reproducibility and does not change: with `mix` the finaliser of
+/// SplitMix64 and `gamma = 0x9E3779B97F4A7C15`, `derive(label) = mix(seed XOR fnv1a64(label))` and
+/// `at(index) = mix(mix(seed + gamma) + index * gamma)`, modulo 2^64.
 ///
 /// # References
 ///
@@ -34,21 +34,21 @@ pub struct Seed(pub u64);
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Seed {
-    /// The seed for the purpose that `label` names.
+    /// Returns the seed for the purpose named by `label`.
     #[must_use]
     pub fn derive(self, label: &str) -> Self {
         Self(mix(self.0 ^ Fingerprint::of(label.as_bytes()).value()))
     }
 
-    /// The seed of one of many alike: an item, an epoch, a run.
+    /// Returns the seed of one element of a sequence: an item, an epoch, a run.
     #[must_use]
     pub fn at(self, index: u64) -> Self {
-        // Mixed before the index is added, so that `at(0)` of one seed is not `at(1)` of its
+        // The seed is mixed before the index is added, so `at(0)` of one seed is not `at(1)` of its
         // neighbour.
         Self(mix(mix(self.0.wrapping_add(GAMMA)).wrapping_add(index.wrapping_mul(GAMMA))))
     }
 
-    /// The generator that this seed starts.
+    /// Creates a generator with this seed.
     pub fn rng(self) -> ChaCha8Rng {
         ChaCha8Rng::seed_from_u64(self.0)
     }

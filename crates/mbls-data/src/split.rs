@@ -4,14 +4,14 @@ use crate::{Error, Result, Seed};
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 
-/// Splits `0..n` at random into disjoint parts of exactly the given sizes; what is left over is in
+/// Splits `0..n` at random into disjoint parts of exactly the given sizes. Remaining indices are in
 /// no part.
 ///
 /// Each part is in ascending order.
 ///
 /// # Errors
 ///
-/// [`Error::Split`] where the sizes add up to more than `n`.
+/// [`Error::Split`] if the sizes add up to more than `n`.
 ///
 /// ```
 /// use mbls_data::{Seed, random_split};
@@ -35,19 +35,19 @@ pub fn random_split(n: usize, sizes: &[usize], seed: Seed) -> Result<Vec<Vec<usi
         .collect())
 }
 
-/// Splits labelled items at random into disjoint parts of exactly the given sizes with the same
-/// share of every class.
+/// Splits labelled items at random into disjoint parts of exactly the given sizes, each with the
+/// same share of every class.
 ///
-/// Part after part is filled from what the parts before it left: a class with `r` of the `R` items
-/// left gets `r * size / R` places, rounded down, and the places still free go one each to the
-/// classes with the largest remainders (ties in a seeded order). Items left over at the end are in
-/// no part. Each part is in ascending order; a part of size 0 is empty.
+/// The parts are filled one after the other from the remaining items. With `r` of the `R` remaining
+/// items in a class, the class gets `r * size / R` places, rounded down; each place still free goes
+/// to one of the classes with the largest remainders (ties in a seeded order). Items left over at
+/// the end are in no part. Each part is in ascending order; a part of size 0 is empty.
 ///
 /// # Errors
 ///
-/// [`Error::Split`] where the sizes add up to more than there are labels, where a part has fewer
-/// places than there are classes, and where a class has fewer items than there are parts (parts of
-/// size 0 aside).
+/// [`Error::Split`] if the sizes add up to more than the number of labels, if a part has fewer
+/// places than there are classes, or if a class has fewer items than there are parts (not counting
+/// parts of size 0).
 ///
 /// ```
 /// use mbls_data::{Seed, stratified_split};
@@ -86,7 +86,7 @@ pub fn stratified_split(labels: &[u32], sizes: &[usize], seed: Seed) -> Result<V
 fn largest_remainder(counts: &[usize], places: usize, seed: Seed) -> Vec<usize> {
     let total = counts.iter().map(|&count| count as u128).sum::<u128>().max(1);
     let products: Vec<u128> = counts.iter().map(|&count| count as u128 * places as u128).collect();
-    // At most `count`, since `places <= total`; a remainder above 0 leaves room for one more.
+    // At most `count`, because `places <= total`; a remainder above 0 leaves room for one more.
     let mut quotas: Vec<usize> =
         products.iter().map(|product| (product / total) as usize).collect();
     let mut order: Vec<usize> = (0..counts.len()).collect();

@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all.
+//! Atomic file writes.
 
 use crate::{Error, Result};
 use std::ffi::OsString;
@@ -6,17 +6,17 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Replaces the content of `path` with `bytes`: a reader, now or after a crash, finds the old
-/// content or the new, never a part.
+/// Replaces the content of `path` with `bytes` atomically: a reader, now or after a crash, finds
+/// either the old or the new content, never a part.
 ///
-/// The bytes go to `<path>.tmp`, which is flushed to the disk and then renamed; the directory is
-/// flushed last. The temporary file's name is fixed, so that what a killed process left is
-/// overwritten by the next and litter cannot pile up; a path has one writer at a time.
+/// The bytes are written to `<path>.tmp`, which is flushed to disk and then renamed; the directory
+/// is flushed last. The temporary file has a fixed name, so the next write overwrites what a killed
+/// process left, and stale files do not accumulate. A path may have only one writer at a time.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] where a step fails, a full disk for one. The old content is intact and the
-/// temporary file removed.
+/// [`Error::Io`] if a step fails, for example because the disk is full. The old content is then
+/// intact and the temporary file is removed.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = temporary(path);
     let written = write_and_sync(&temporary, bytes)
@@ -30,17 +30,17 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_parent(path)
 }
 
-/// Renames a file or folder and makes the new name last: it outlives a crash that follows.
+/// Renames a file or folder durably: the new name survives a subsequent crash.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] where the system refuses either.
+/// [`Error::Io`] if the rename or the flush of the directory fails.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     std::fs::rename(from, to).map_err(Error::io("rename", from))?;
     sync_parent(to)
 }
 
-/// Returns where the content of a file is until it is whole: `<path>.tmp`.
+/// Returns the path that [`write()`] uses until the content is complete: `<path>.tmp`.
 pub fn temporary(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".tmp");
@@ -53,12 +53,12 @@ fn write_and_sync(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Makes the names in a folder last. Windows does not open folders as files; a rename lasts there
-/// without.
+/// Flushes the entries of a folder to disk. On Windows, which does not open folders as files, this
+/// does nothing; renames are durable there without it.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] where the system refuses.
+/// [`Error::Io`] if the system refuses.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     if cfg!(unix) {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

@@ -1,13 +1,13 @@
-//! A choice by its name.
+//! Selection by name.
 
 use crate::{Error, Result};
 use std::fmt::Display;
 
-/// Returns the one of `all` that is written `name`.
+/// Returns the element of `all` whose `Display` form is `name`.
 ///
 /// # Errors
 ///
-/// [`Error::Value`] of `what`, which lists the names that there are.
+/// [`Error::Value`] for `what`, listing the known names.
 ///
 /// ```
 /// assert_eq!(mbls_io::by_name("size", [1, 2, 3], "2")?, 2);

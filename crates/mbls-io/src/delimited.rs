@@ -1,41 +1,41 @@
-//! Reading records of delimited fields, such as CSV and TSV.
+//! Reader for delimited records such as CSV and TSV.
 //!
-//! Readers of such files usually repair what is malformed: text after a closing quotation mark is
-//! appended to the field, and a quotation mark that is never closed takes the rest of the file for
-//! one field. In a data set that is wrong data without a word, so this reader refuses both, and
-//! says of the rest what it found ([`Reading`]).
+//! Most readers silently repair malformed files: they append text after a closing quotation mark to
+//! the field, and treat the rest of the file after an unclosed quotation mark as one field. In a
+//! data set this silently produces wrong data. This reader rejects both, and reports what it found
+//! in the rest ([`Reading`]).
 
 use crate::{Error, Label, OnError, Reading, Result, Written};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::Path;
 
-/// How an error says that quotation marks can be read as text.
+/// The hint in errors that quotation marks can be read as text.
 const AS_TEXT: &str = "`quoting = \"none\"` reads quotation marks as text";
 
 /// Whether fields can be quoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quoting {
-    /// Never: a quotation mark is a character like any other, and every line is a record, as in
+    /// Never: a quotation mark is an ordinary character, and every line is a record, as in
     /// tab-separated values.
     None,
     /// Between `"` and `"`, as in comma-separated values (RFC 4180): delimiters and line ends
-    /// within are text, and two quotation marks in a row are one.
+    /// inside are text, and two consecutive quotation marks stand for one.
     Double,
 }
 
-/// A reader of the records of delimited fields in a file's content, the first of which is the
-/// header.
+/// A reader of delimited records from the content of a file. The first record is the header.
 ///
-/// - The content is UTF-8, with or without a byte-order mark. A record that is not, or has a NUL
-///   byte, cannot be decoded: [`OnError`] says what happens to it.
-/// - Lines end with LF or CRLF; with CR in a file that has no LF. Any other CR outside of quotation
-///   marks is an error.
-/// - Lines of nothing but spaces are passed over, outside of quotation marks.
+/// - The content is UTF-8, with or without a byte-order mark. A record that is not UTF-8 or has a
+///   NUL byte cannot be decoded: [`OnError`] determines what happens to it.
+/// - Lines end with LF or CRLF, or with CR in a file without any LF. Any other CR outside of
+///   quotation marks is an error.
+/// - Outside of quotation marks, lines that are empty or contain only spaces are skipped.
 /// - Every record has as many fields as the header.
-/// - A quotation mark opens a quoted field at the very beginning of the field alone; elsewhere it
-///   is text. Behind the closing one there must be a delimiter, a line end or the end of the file.
+/// - A quotation mark opens a quoted field only as the first character of the field; at other
+///   positions it is text. The closing one must be followed by a delimiter, a line end or the end
+///   of the file.
 ///
 /// ```
 /// use mbls_io::OnError;
@@ -67,21 +67,21 @@ pub struct Delimited<'a> {
     on_error: OnError,
     /// Whether CR alone ends a line.
     is_cr: bool,
-    /// Where the next record begins.
+    /// The start of the next record.
     place: usize,
-    /// The line at `place`, from 1.
+    /// The line number at `place`, from 1.
     line: u64,
-    /// Whether the file ends without a line end, and its last line was read.
+    /// Whether the file ends without a line end and its last line has been read.
     is_unended: bool,
     header: Vec<String>,
     header_line: u64,
     reading: Reading,
 }
 
-/// A record: its fields and the line it begins on.
+/// A record: its fields and the line on which it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// Its first line, from 1.
+    /// The first line of the record, from 1.
     pub line: u64,
     fields: Vec<Cow<'a, str>>,
 }
@@ -91,7 +91,7 @@ impl Record<'_> {
     ///
     /// # Panics
     ///
-    /// Past the last column of the header.
+    /// If `column` is past the last column of the header.
     pub fn field(&self, column: usize) -> &str {
         &self.fields[column]
     }
@@ -102,7 +102,7 @@ impl Record<'_> {
     }
 }
 
-/// A record as its bytes.
+/// A record before decoding.
 struct Raw<'a> {
     start: usize,
     line: u64,
@@ -115,8 +115,8 @@ impl<'a> Delimited<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] with the line where there is no header or it cannot be decoded or breaks a
-    /// rule of the format.
+    /// [`Error::Format`] with the line if there is no header, or if it cannot be decoded or
+    /// violates a rule of the format.
     pub fn new(
         path: &'a Path,
         content: &'a [u8],
@@ -124,7 +124,7 @@ impl<'a> Delimited<'a> {
         quoting: Quoting,
         on_error: OnError,
     ) -> Result<Self> {
-        // As editors of some systems begin a file.
+        // Some editors write a byte-order mark.
         let start = if content.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let is_cr = !content.contains(&b'\n');
         let reading = Reading { quoting: Some(quoting), ..Reading::default() };
@@ -144,7 +144,7 @@ impl<'a> Delimited<'a> {
         };
         if let Some(raw) = records.scan()? {
             records.header_line = raw.line;
-            // Without a header nothing can be read, whatever is to be done about other records.
+            // Without a header nothing can be read, whatever `on_error` says about other records.
             records
                 .undecodable(&raw)
                 .map_or(Ok(()), |(place, found)| Err(records.not_text(place, found, "")))?;
@@ -154,16 +154,16 @@ impl<'a> Delimited<'a> {
         Ok(records)
     }
 
-    /// Returns the names of the columns without white space around them; none for an empty file.
+    /// Returns the names of the columns without surrounding white space; empty for an empty file.
     pub fn header(&self) -> &[String] {
         &self.header
     }
 
-    /// Returns the place of the one column of this name.
+    /// Returns the index of the column with this name.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] where there is none or more than one.
+    /// [`Error::Format`] if there is no such column or more than one.
     pub fn column(&self, name: &str) -> Result<usize> {
         let mut places = self.header.iter().enumerate().filter(|(_, field)| *field == name);
         if let (Some((place, _)), None) = (places.next(), places.next()) {
@@ -171,8 +171,7 @@ impl<'a> Delimited<'a> {
         }
         let quoted =
             self.quoting == Quoting::None && self.header.iter().any(|field| field.starts_with('"'));
-        let way_out =
-            if quoted { " (`quoting = \"double\"` takes quotation marks off)" } else { "" };
+        let way_out = if quoted { " (`quoting = \"double\"` removes quotation marks)" } else { "" };
         let found = format!("{:?}{way_out}", self.header);
         Err(self.error(self.header_line, "", format!("a header with one column {name:?}"), found))
     }
@@ -181,8 +180,8 @@ impl<'a> Delimited<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] with the line where a record breaks a rule of the format, has another
-    /// number of fields than the header, or, with [`OnError::Fail`], cannot be decoded.
+    /// [`Error::Format`] with the line if a record violates a rule of the format, has a different
+    /// number of fields from the header, or, with [`OnError::Fail`], cannot be decoded.
     pub fn next_record(&mut self) -> Result<Option<Record<'a>>> {
         while let Some(raw) = self.scan()? {
             if let Some((place, found)) = self.undecodable(&raw) {
@@ -211,12 +210,12 @@ impl<'a> Delimited<'a> {
         Ok(None)
     }
 
-    /// Reads a record's label, which is in `column`, without white space around it.
+    /// Reads the label of a record from `column`, without surrounding white space.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] for a label that is missing, or begins with a quotation mark that does not
-    /// open its field: then quotation marks are not read as the file means them.
+    /// [`Error::Format`] if the label is missing, or if it begins with a quotation mark that does
+    /// not open its field, because the `quoting` setting then does not match the file.
     pub fn label(&self, record: &Record<'a>, column: usize) -> Result<Label> {
         let field = record.field(column);
         let label = field.trim();
@@ -230,7 +229,7 @@ impl<'a> Delimited<'a> {
             _ if !label.starts_with('"') => {}
             Quoting::None => {
                 let expected =
-                    "a label without quotation marks (`quoting = \"double\"` takes them off)";
+                    "a label without quotation marks (`quoting = \"double\"` removes them)";
                 return error(expected, label.to_owned());
             }
             Quoting::Double if field.starts_with('"') => {}
@@ -244,14 +243,14 @@ impl<'a> Delimited<'a> {
         Ok(Label { text: label.to_owned(), line: record.line, written: Written::Text })
     }
 
-    /// Returns what was read so far; everything once [`next_record`](Self::next_record) returned
-    /// `None`.
+    /// Returns statistics of the records read so far; of the whole file once
+    /// [`next_record`](Self::next_record) has returned `None`.
     pub fn finish(mut self) -> Reading {
         self.reading.lines = self.last_line();
         self.reading
     }
 
-    /// The last line that was read.
+    /// Returns the number of the last line that was read.
     fn last_line(&self) -> u64 {
         self.line - u64::from(!self.is_unended)
     }
@@ -285,7 +284,7 @@ impl<'a> Delimited<'a> {
         }
     }
 
-    /// A field up to its delimiter or line end.
+    /// Reads a field up to its delimiter or line end.
     fn unquoted(&mut self) -> &'a [u8] {
         let rest = &self.content[self.place..];
         let is_end = |byte: &u8| *byte == self.delimiter || matches!(byte, b'\n' | b'\r');
@@ -294,7 +293,7 @@ impl<'a> Delimited<'a> {
         field
     }
 
-    /// A field from its opening quotation mark to behind the closing one.
+    /// Reads a field from its opening quotation mark up to and including the closing one.
     fn quoted(&mut self, number: usize) -> Result<Cow<'a, [u8]>> {
         let opened = self.line;
         let field = format!(": quotation mark that opens field {number}");
@@ -329,14 +328,12 @@ impl<'a> Delimited<'a> {
                         self.content[self.place..].iter().copied().take(20).collect();
                     let next = String::from_utf8_lossy(&next);
                     let next = next.lines().next().unwrap_or_default();
-                    let found = format!(
-                        "{next:?} behind the closing one in line {} ({AS_TEXT})",
-                        self.line
-                    );
+                    let found =
+                        format!("{next:?} after the closing one in line {} ({AS_TEXT})", self.line);
                     return Err(self.error(
                         opened,
                         &field,
-                        "a delimiter or a line end behind the closing one",
+                        "a delimiter or a line end after the closing one",
                         found,
                     ));
                 }
@@ -359,7 +356,7 @@ impl<'a> Delimited<'a> {
         }
     }
 
-    /// Passes the line end at the current place, if it is not the end of the file.
+    /// Skips the line end at the current position, if not at the end of the file.
     fn pass_line_end(&mut self) -> Result<()> {
         let length = match &self.content[self.place..] {
             [] => {
@@ -371,7 +368,7 @@ impl<'a> Delimited<'a> {
             [b'\r'] => 1,
             [b'\r', ..] if self.is_cr => 1,
             _ => {
-                let expected = "a line feed behind the carriage return, as lines of this file end";
+                let expected = "a line feed after the carriage return, as lines of this file end";
                 return Err(self.error(self.line, "", expected, "none"));
             }
         };
@@ -380,7 +377,8 @@ impl<'a> Delimited<'a> {
         Ok(())
     }
 
-    /// The place of the first byte of a record that is not text, and what it is.
+    /// Returns the position of the first byte of a record that cannot be decoded, and a
+    /// description.
     fn undecodable(&self, raw: &Raw<'a>) -> Option<(usize, &'static str)> {
         let bytes = &self.content[raw.start..self.place];
         match std::str::from_utf8(bytes) {

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-/// The result of this crate's fallible functions.
+/// The result type of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Returns what an error says, and behind it the causes that it names as its sources: `batch 3:
-/// item 7: cannot open a.png: No such file or directory`.
+/// Formats an error and its chain of sources:
+/// `batch 3: item 7: cannot open a.png: No such file or directory`.
 ///
-/// The `Display` of this project's errors leaves the source out, so that programs which print a
-/// chain of causes, as anyhow's `{:#}` does, print each of them once. This is for errors that
-/// become a text.
+/// The `Display` of this project's errors leaves out the source, so programs that print the chain
+/// of causes, as anyhow's `{:#}` does, print each of them once. Use this function where an error
+/// becomes text.
 ///
 /// ```
 /// let error = mbls_io::file::read_bounded("no such file", 10).unwrap_err();
@@ -22,38 +22,38 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// A file, or a value handed over with it, is not what was expected.
+/// A file, or a value in memory, is not as expected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system reported.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A file has not the size that its format requires.
+    /// A file does not have the size that its format requires.
     #[error("{}: expected {expected} bytes, found {found}", path.display())]
     FileSize {
         /// The file.
         path: PathBuf,
-        /// The size it should have.
+        /// The expected size.
         expected: u64,
-        /// The size it has.
+        /// The actual size.
         found: u64,
     },
-    /// A file, or what it unpacks to, is larger than its reader accepts.
+    /// A file, or its unpacked content, is larger than its reader accepts.
     #[error("{}: {what} exceeds the limit of {limit} bytes", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// What is too large.
+        /// The part that is too large.
         what: &'static str,
-        /// The largest size accepted.
+        /// The maximum size.
         limit: u64,
     },
     /// A gzip file is damaged.
@@ -61,49 +61,49 @@ pub enum Error {
     Gzip {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// A field of a file holds what its format does not allow.
+    /// A field of a file has a value that its format does not allow.
     #[error("{}: {field}: expected {expected}, found {found}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// The field, with its place.
+        /// The field, with its position.
         field: String,
-        /// What it may hold.
+        /// The expected value.
         expected: String,
-        /// What it holds.
+        /// The value found.
         found: String,
     },
-    /// A file is not a checkpoint, or not one that can be read.
+    /// A file is not a checkpoint or cannot be read as one.
     #[error("{file}: {problem}")]
     Checkpoint {
-        /// The file, or what its content was called.
+        /// The file, or a name for its content.
         file: String,
-        /// What is wrong with it, and where.
+        /// The problem and its position.
         problem: String,
     },
-    /// A value handed over in memory does not fit.
+    /// A value in memory is not as expected.
     #[error("{name}: expected {expected}, found {found}")]
     Value {
-        /// The value.
+        /// The name of the value.
         name: String,
-        /// What it may be.
+        /// The expected value.
         expected: String,
-        /// What it is, as it was given.
+        /// The value as it was given.
         found: String,
     },
 }
 
 impl Error {
-    /// Makes an [`Error::Io`], to be used with `map_err`.
+    /// Creates an [`Error::Io`], for use with `map_err`.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
         move |source| Self::Io { action, path, source }
     }
 
-    /// Makes an [`Error::Format`].
+    /// Creates an [`Error::Format`].
     pub fn format(
         path: impl AsRef<Path>,
         field: impl Into<String>,
@@ -118,7 +118,7 @@ impl Error {
         }
     }
 
-    /// Makes an [`Error::Value`].
+    /// Creates an [`Error::Value`].
     pub fn value(name: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
         Self::Value { name: name.into(), expected: expected.to_string(), found: found.to_string() }
     }

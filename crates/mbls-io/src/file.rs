@@ -1,4 +1,4 @@
-//! Bounded reading: no file makes a reader take more memory than its format allows.
+//! Bounded reading: no file makes a reader use more memory than its format allows.
 
 use crate::{Error, Result};
 use std::fs::File;
@@ -9,14 +9,14 @@ use std::path::Path;
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`], [`Error::Io`].
+/// [`Error::TooLarge`] for a larger file; [`Error::Io`].
 pub fn read_bounded(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
     let path = path.as_ref();
     let (file, size) = open(path)?;
     if size > max_bytes {
         return Err(Error::TooLarge { path: path.to_owned(), what: "the file", limit: max_bytes });
     }
-    // The file may grow after its size was asked for.
+    // The file may grow after its size was determined.
     let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     file.take(max_bytes.saturating_add(1))
         .read_to_end(&mut content)
@@ -24,11 +24,11 @@ pub fn read_bounded(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
     within(path, "the file", content, max_bytes)
 }
 
-/// Reads a file of exactly `bytes`.
+/// Reads a file of exactly `bytes` bytes.
 ///
 /// # Errors
 ///
-/// [`Error::FileSize`] for a file of another size, which is not read; [`Error::Io`].
+/// [`Error::FileSize`] for a file of a different size, which is not read; [`Error::Io`].
 pub fn read_exact_size(path: impl AsRef<Path>, bytes: u64) -> Result<Vec<u8>> {
     let path = path.as_ref();
     let (file, size) = open(path)?;
@@ -48,11 +48,11 @@ pub fn read_exact_size(path: impl AsRef<Path>, bytes: u64) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Opens a regular file and returns its size; a pipe or a device has none to compare with.
+/// Opens a regular file and returns its size. Pipes and devices have no size to compare with.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] for anything else; [`Error::Io`].
+/// [`Error::Format`] for other kinds of files; [`Error::Io`].
 pub fn open(path: &Path) -> Result<(File, u64)> {
     let metadata = std::fs::metadata(path).map_err(Error::io("open", path))?;
     if !metadata.is_file() {

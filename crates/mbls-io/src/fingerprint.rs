@@ -1,14 +1,13 @@
-//! Fingerprints of content, by which data sets and files are recognised.
+//! Fingerprints that identify the content of data sets and files.
 
-/// A 64-bit FNV-1a hash, which is the same in every build and on every machine.
+/// A 64-bit FNV-1a hash, identical in every build and on every machine.
 ///
-/// It recognises content; it does not protect against somebody who wants two contents to look
-/// alike.
+/// It identifies content; it does not protect against deliberate collisions.
 ///
 /// ```
 /// use mbls_io::Fingerprint;
 ///
-/// // A value that the hash's authors publish.
+/// // A test vector published by the authors of the hash.
 /// assert_eq!(Fingerprint::of(b"a").value(), 0xaf63_dc4c_8601_ec8c);
 /// assert_eq!(Fingerprint::default().with(b"foo").with(b"bar"), Fingerprint::of(b"foobar"));
 /// ```
@@ -20,7 +19,7 @@
 pub struct Fingerprint(u64);
 
 impl Default for Fingerprint {
-    /// The fingerprint of no bytes.
+    /// Returns the fingerprint of zero bytes.
     fn default() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
@@ -32,14 +31,14 @@ impl Fingerprint {
         Self::default().with(bytes)
     }
 
-    /// Returns the fingerprint of what this one is of, followed by `bytes`.
+    /// Returns the fingerprint of the previous content followed by `bytes`.
     #[must_use]
     pub fn with(self, bytes: &[u8]) -> Self {
         bytes.iter().fold(self, |hash, &byte| hash.with_byte(byte))
     }
 
-    /// Returns the fingerprint of what this one is of, followed by the components of a relative
-    /// path, each with a `/` behind it: the same on every system.
+    /// Returns the fingerprint of the previous content followed by the components of a relative
+    /// path, each followed by a `/`, so it is the same on every system.
     #[must_use]
     pub fn with_path(self, path: &std::path::Path) -> Self {
         let component = |hash: Self, part: std::path::Component<'_>| {

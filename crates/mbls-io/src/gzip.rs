@@ -1,4 +1,4 @@
-//! Reading gzip files, with what may follow their end.
+//! Reads gzip files and handles bytes after their end.
 
 use crate::file::open;
 use crate::{Error, OnError, Result};
@@ -10,12 +10,12 @@ use std::path::Path;
 /// The first byte of every member of a gzip file.
 const MAGIC: u8 = 0x1f;
 
-/// The content of a gzip file as a stream.
+/// A stream of the content of a gzip file.
 ///
-/// A file consists of one member or several, whose contents follow one another (RFC 1952). What
-/// stands behind the last member, such as the zeros with which tapes are padded, is an error or is
-/// ignored and counted. What begins like a further member is always taken for one, so that a
-/// damaged member is an error.
+/// A file consists of one or more members whose contents are concatenated (RFC 1952). Bytes after
+/// the last member, such as the zero padding of tapes, are an error or are ignored and counted.
+/// Bytes that begin like a further member are always treated as one, so a damaged member is an
+/// error.
 #[derive(Debug)]
 pub struct GzReader {
     /// `None` after the end.
@@ -25,21 +25,21 @@ pub struct GzReader {
 }
 
 impl GzReader {
-    /// Opens a file; [`OnError`] says what happens to bytes behind the last member.
+    /// Opens a file; `on_error` determines what happens to bytes after the last member.
     ///
     /// # Errors
     ///
-    /// [`Error::Gzip`] for an empty file; [`Error::Format`] for what is not a regular file;
+    /// [`Error::Gzip`] for an empty file; [`Error::Format`] if it is not a regular file;
     /// [`Error::Io`].
     pub fn open(path: &Path, on_error: OnError) -> Result<Self> {
         Self::with(path, Some(on_error))
     }
 
-    /// Opens a file of which every byte must belong to a member, whatever the user chooses.
+    /// Opens a file in which every byte must belong to a member, whatever the user's settings.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// As for [`open`](Self::open).
     pub fn strict(path: &Path) -> Result<Self> {
         Self::with(path, None)
     }
@@ -47,7 +47,7 @@ impl GzReader {
     fn with(path: &Path, on_error: Option<OnError>) -> Result<Self> {
         let (file, size) = open(path)?;
         if size == 0 {
-            // A stream of no members, which a decoder may take for an empty file.
+            // A stream of no members; a decoder might accept it as an empty file.
             return Err(Error::Gzip {
                 path: path.to_owned(),
                 reason: "the file is empty".to_owned(),
@@ -56,12 +56,12 @@ impl GzReader {
         Ok(Self { member: Some(GzDecoder::new(BufReader::new(file))), on_error, ignored: 0 })
     }
 
-    /// Returns the number of bytes behind the last member; 0 until the end is reached.
+    /// Returns the number of bytes after the last member; 0 until the end is reached.
     pub fn ignored(&self) -> u64 {
         self.ignored
     }
 
-    /// Begins the next member, if there is one.
+    /// Starts the next member, if there is one.
     fn advance(&mut self) -> io::Result<()> {
         let Some(member) = self.member.take() else { return Ok(()) };
         let mut rest = member.into_inner();
@@ -77,7 +77,7 @@ impl GzReader {
                     } else {
                         String::new()
                     };
-                    let reason = format!("{count} bytes behind its end, {kind}{way_out}");
+                    let reason = format!("{count} bytes after its end, {kind}{way_out}");
                     return Err(io::Error::new(ErrorKind::InvalidData, reason));
                 }
                 self.ignored = count;
@@ -102,7 +102,7 @@ impl Read for GzReader {
     }
 }
 
-/// The number of bytes to the end, and whether all are zero.
+/// Returns the number of remaining bytes, and whether all are zero.
 fn count(reader: &mut impl BufRead) -> io::Result<(u64, bool)> {
     let (mut count, mut zeros) = (0, true);
     loop {
@@ -117,7 +117,7 @@ fn count(reader: &mut impl BufRead) -> io::Result<(u64, bool)> {
     }
 }
 
-/// The error of a gzip file that could not be read.
+/// Creates the error for a gzip file that could not be read.
 pub fn broken(path: &Path) -> impl Fn(io::Error) -> Error {
     move |error| match error.kind() {
         ErrorKind::UnexpectedEof => {
@@ -130,23 +130,22 @@ pub fn broken(path: &Path) -> impl Fn(io::Error) -> Error {
     }
 }
 
-/// Reads the contents of a gzip file and the number of bytes ignored behind its end.
+/// Reads the content of a gzip file. Returns it with the number of bytes ignored after its end.
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] where it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that
-/// is truncated, damaged or, with [`OnError::Fail`], followed by something else; [`Error::Io`].
+/// [`Error::TooLarge`] if it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that is
+/// truncated, damaged or, with [`OnError::Fail`], followed by other bytes; [`Error::Io`].
 pub fn read(path: &Path, max_bytes: u64, on_error: OnError) -> Result<(Vec<u8>, u64)> {
     read_all(path, GzReader::open(path, on_error)?, max_bytes)
 }
 
-/// Reads the contents of a gzip file of which every byte counts; [`read`] can ignore what follows
-/// its end.
+/// Reads the content of a gzip file and rejects bytes after its end; [`read`] can ignore them.
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] where it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that
-/// is truncated, damaged or followed by something else; [`Error::Io`].
+/// [`Error::TooLarge`] if it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that is
+/// truncated, damaged or followed by other bytes; [`Error::Io`].
 pub fn read_strict(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
     let path = path.as_ref();
     Ok(read_all(path, GzReader::strict(path)?, max_bytes)?.0)
@@ -154,8 +153,8 @@ pub fn read_strict(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
 
 fn read_all(path: &Path, mut reader: GzReader, max_bytes: u64) -> Result<(Vec<u8>, u64)> {
     let mut content = Vec::new();
-    // One byte more than allowed: at the limit itself the decoder still reaches the end and checks
-    // the sum.
+    // One byte more than allowed: at exactly the limit the decoder still reaches the end and
+    // verifies the checksum.
     reader
         .by_ref()
         .take(max_bytes.saturating_add(1))

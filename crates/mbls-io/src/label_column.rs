@@ -1,4 +1,4 @@
-//! The labels that a file writes as words or numbers.
+//! Columns of labels, given as names or numbers.
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -6,39 +6,39 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 
-/// How a column of labels is read.
+/// The interpretation of a column of labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Labels {
-    /// As names, numbers or positions, decided once for the whole column; an error where that is
-    /// not certain.
+    /// As names, numbers or positions, decided once for the whole column; an error if this is
+    /// ambiguous.
     #[default]
     Auto,
-    /// As names, even where they look like numbers.
+    /// As names, even if they look like numbers.
     Names,
     /// As positions in the list of classes, from 0.
     Positions,
 }
 
-/// How a file writes a label, where its format tells.
+/// The type of a label in a file, if its format distinguishes types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// As text, which may look like a number.
+    /// A string, which may look like a number.
     Text,
-    /// As a number.
+    /// A number.
     Number,
-    /// As `true` or `false`.
+    /// `true` or `false`.
     Boolean,
 }
 
 /// The label of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// What the file says.
+    /// The text of the label in the file.
     pub text: String,
-    /// Where it says so, from 1.
+    /// The line number, from 1.
     pub line: u64,
-    /// How it writes it.
+    /// The type in the file.
     pub written: Written,
 }
 
@@ -63,34 +63,34 @@ pub struct LabelColumn<'a> {
     pub name: &'a str,
     /// The label of each record.
     pub labels: &'a [Label],
-    /// What the records are called in errors, in the plural.
+    /// The plural noun for the records in errors.
     pub items: &'a str,
 }
 
 /// The classes of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Classes {
-    /// The class of each record, a position in `names`.
+    /// The class of each record, an index into `names`.
     pub labels: Vec<u32>,
     /// The name of each class.
     pub names: Vec<String>,
-    /// How the labels were read.
+    /// The interpretation of the labels.
     pub reading: LabelReading,
 }
 
-/// How a column of labels was read.
+/// The interpretation that a column of labels was read with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LabelReading {
-    /// As names of this number of classes.
+    /// As names; the number of classes.
     Names(usize),
-    /// As whole numbers: these, as the file writes them, are the classes 0, 1, ...
+    /// As integers: these values, as written in the file, are the classes 0, 1, ...
     Numbers(Vec<String>),
-    /// As positions in a list of this number of classes.
+    /// As positions in a list; the number of classes.
     Positions(usize),
 }
 
-/// What a label can be, seen alone.
+/// The kind of a single label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Name,
@@ -105,7 +105,7 @@ impl Label {
         }
     }
 
-    /// The label as an error shows it.
+    /// Formats the label for errors.
     fn shown(&self) -> String {
         match self.written {
             Written::Text => format!("{:?} in line {}", self.text, self.line),
@@ -114,38 +114,41 @@ impl Label {
     }
 }
 
-/// Whole numbers in any notation: two notations of one number must not become two classes.
+/// Parses an integer in any notation: two notations of one number must not become two classes.
 fn kind(text: &str) -> Kind {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_whole).map_or(Kind::Name, Kind::Number)
 }
 
-/// The position that a label names in a list.
+/// Returns the position in a list that a label denotes.
 fn position(text: &str, classes: usize) -> Option<usize> {
     text.parse().ok().filter(|place: &usize| *place < classes && place.to_string() == text)
 }
 
 impl LabelColumn<'_> {
-    /// Returns the classes of the labels: those of a list, such as that of a training part, or
+    /// Returns the classes of the labels: those of a list, such as that of the training part, or
     /// those that occur.
     ///
-    /// Without a list and with [`Labels::Auto`], labels that are all whole numbers are numbers: the
-    /// sorted distinct values are the classes 0, 1, ..., so that the values may begin anywhere and
-    /// have gaps. Labels none of which is a whole number are names, and their sorted order is
-    /// that of the classes. With [`Labels::Positions`], labels are the classes 0, 1, ...
-    /// themselves, each of which must occur.
+    /// Without a list and with [`Labels::Auto`], labels that are all integers are numbers: the
+    /// sorted distinct values are the classes 0, 1, ..., so the values may start anywhere and have
+    /// gaps. If no label is an integer, the labels are names, and the classes are in sorted order.
+    /// With [`Labels::Positions`], labels are the classes 0, 1, ... themselves, each of which must
+    /// occur.
     ///
-    /// With a list and [`Labels::Auto`], labels are numbers where all names of the list are whole
-    /// numbers; or else all are names of the list, or all are positions in it.
+    /// With a list and [`Labels::Auto`], labels are numbers if all names of the list are integers.
+    /// Otherwise all labels must be names of the list, or all must be positions in it.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] with the lines where the labels are a mixture of names and whole numbers,
-    /// or of names and positions; where the file's format tells texts from numbers, and both
-    /// occur; where one number is written in two ways; where a name of the list is the position
-    /// of another class as well; where a label is not in the list, or a position does not
-    /// occur. [`Error::Value`] for a list in which a class is twice.
+    /// [`Error::Format`], with the lines, if one of the following is true:
+    /// - The labels mix names and integers, or names and positions.
+    /// - The format of the file distinguishes strings and numbers, and both occur.
+    /// - One number is written in two ways.
+    /// - A name of the list is also the position of another class.
+    /// - A label is not in the list, or a position does not occur.
+    ///
+    /// [`Error::Value`] for a list that contains a class twice.
     pub fn classes(&self, list: Option<&[String]>, labels: Labels) -> Result<Classes> {
         if labels == Labels::Auto {
             self.one_way_of_writing()?;
@@ -161,16 +164,18 @@ impl LabelColumn<'_> {
         }
     }
 
-    /// Refuses a column with, say, `3` and `"3"` in JSON.
+    /// Rejects a column with, for example, both `3` and `"3"` in JSON.
     fn one_way_of_writing(&self) -> Result<()> {
         let Some(first) = self.labels.first() else { return Ok(()) };
         match self.labels.iter().find(|label| label.written != first.written) {
-            Some(other) => Err(self.mixture("texts, numbers or booleans alone", first, other)),
+            Some(other) => {
+                Err(self.mixture("only texts, only numbers or only booleans", first, other))
+            }
             None => Ok(()),
         }
     }
 
-    /// The classes of labels that are all whole numbers; `None` where none is.
+    /// Returns the classes of labels that are all integers; `None` if no label is an integer.
     fn numbers(&self) -> Result<Option<Classes>> {
         let mut places = BTreeMap::<i128, &Label>::new();
         let mut name = None;
@@ -191,7 +196,7 @@ impl LabelColumn<'_> {
             (Some(number), Some(name)) => {
                 let (first, second) =
                     if name.line < number.line { (name, *number) } else { (*number, name) };
-                return Err(self.mixture("whole numbers alone or names alone", first, second));
+                return Err(self.mixture("only whole numbers or only names", first, second));
             }
             _ => {}
         }
@@ -210,7 +215,7 @@ impl LabelColumn<'_> {
         Classes { labels: self.places(&names), reading: LabelReading::Names(names.len()), names }
     }
 
-    /// The place of each label in a list of all that occur.
+    /// Returns the index of each label in a list of all labels that occur.
     fn places(&self, names: &[String]) -> Vec<u32> {
         let places: HashMap<&str, u32> = names.iter().map(String::as_str).zip(0..).collect();
         self.labels.iter().filter_map(|label| places.get(label.text.as_str()).copied()).collect()
@@ -256,8 +261,8 @@ impl LabelColumn<'_> {
         }
         let is_number = |name: &String| matches!(kind(name), Kind::Number(_));
         let are_numbers = labels == Labels::Auto && classes > 0 && list.iter().all(is_number);
-        // The first labels that can be a name alone and a position alone, and that are both, of two
-        // classes.
+        // The first label that can only be a name, the first that can only be a position, and the
+        // first that is both, for two different classes.
         let (mut name, mut place, mut both) = (None, None, None);
         let mut found = Vec::with_capacity(self.labels.len());
         for label in self.labels {
@@ -298,7 +303,7 @@ impl LabelColumn<'_> {
             Labels::Auto => match (name, place, both) {
                 (Some(name), Some(place), _) => {
                     let expected = format!(
-                        "names of the {classes} classes alone or positions in their list alone"
+                        "only names of the {classes} classes or only positions in their list"
                     );
                     let (first, second) =
                         if name.line < place.line { (name, place) } else { (place, name) };
@@ -337,7 +342,7 @@ const POSITIONS: &str = "`labels = \"positions\"` as positions";
 
 impl fmt::Display for LabelReading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// How many numbers are shown before the last.
+        /// Number of values shown before the last one.
         const SHOWN: usize = 10;
         let several = |classes: usize| if classes == 1 { "class" } else { "classes" };
         match self {

@@ -1,13 +1,13 @@
-//! Files: read with bounds, written whole, recognised by their content.
+//! File input and output with bounded reads and atomic writes.
 //!
-//! What readers of files share, without candle and without knowing what the files are for:
-//! [`atomic`] writes a file whole or not at all; [`mod@file`] and [`mod@gzip`] read no more than a
-//! limit; [`listing`] reads lists of lines and folders, and keeps paths in their folder;
-//! [`delimited`] and [`LabelColumn`] turn records into labelled rows, and a [`Reading`] says how;
-//! [`Fingerprint`] recognises content; [`checkpoint`] reads files of PyTorch and safetensors
-//! without running them; [`BudgetCache`] keeps decoded files as far as a budget allows.
+//! Everything that readers of files share, without candle and without knowledge of what the files
+//! contain: [`atomic`] writes a file completely or not at all; [`mod@file`] and [`mod@gzip`] read
+//! no more than a limit; [`listing`] reads lists of lines and folders, and confines paths to their
+//! folder; [`delimited`] and [`LabelColumn`] turn records into labelled rows, and a [`Reading`]
+//! reports how; [`Fingerprint`] identifies content; [`checkpoint`] reads files of PyTorch and
+//! safetensors without running them; [`BudgetCache`] caches decoded files within a budget.
 //!
-//! Input is hostile: every reader bounds what it takes and ends in the crate's [`Error`], which
+//! Input is untrusted: every reader bounds its memory and returns the crate's [`Error`], which
 //! names the file.
 
 pub mod atomic;

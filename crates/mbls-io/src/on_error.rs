@@ -1,21 +1,22 @@
-//! What is done about input that cannot be decoded.
+//! Handling of input that cannot be decoded.
 
-/// What happens to a part of the input that cannot be decoded: an image, a record or a line that is
-/// not UTF-8, bytes behind the end of a gzip file.
+/// Determines what happens to a part of the input that cannot be decoded: an image, a record or
+/// line that is not UTF-8, bytes after the end of a gzip file.
 ///
-/// Only what cannot be decoded is concerned. A record with a field too many, a label that is not a
-/// class, a quotation mark that is never closed remain errors.
+/// This only concerns input that cannot be decoded. A record with an extra field, a label that is
+/// not a class and an unclosed quotation mark are always errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnError {
-    /// It is an error that names the place. An image is decoded, and reported, when it is asked
-    /// for.
+    /// Report an error that names the place. An image is decoded, and its error reported, when it
+    /// is requested.
     #[default]
     Fail,
-    /// It is left out and counted. Images are decoded once for that when the data set is opened.
+    /// Leave it out and count it. To find such images, all are decoded once when the data set is
+    /// opened.
     Skip,
 }
 
 impl OnError {
-    /// How the error of a reader says that what it refuses can be left out.
+    /// The hint in errors of a reader that the input can be left out.
     pub const WAY_OUT: &str = "`--skip-undecodable`, `OnError::Skip`, leaves it out";
 }

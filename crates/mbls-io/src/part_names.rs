@@ -1,4 +1,4 @@
-//! The parts of a data set by the names of their folders or files.
+//! Recognises the parts of a data set by the names of folders or files.
 
 use crate::{Error, Result};
 use std::fmt;
@@ -15,24 +15,24 @@ use std::path::Path;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PartName {
-    /// What a model learns from.
+    /// The part for training.
     Train,
-    /// What epoch, settings and calibrators are chosen on.
+    /// The part for choosing the epoch, settings and calibrators.
     Validation,
-    /// What is reported.
+    /// The part that results are reported on.
     Test,
 }
 
 const TRAIN: [&str; 3] = ["train", "training", "trn"];
 const VALIDATION: [&str; 6] = ["val", "valid", "validation", "dev", "devel", "development"];
 const TEST: [&str; 3] = ["test", "testing", "tst"];
-/// What could be validation or test, by the author's choice.
+/// Names that may mean validation or test, depending on the author.
 const EITHER: [&str; 4] = ["eval", "evaluation", "holdout", "heldout"];
 
 impl PartName {
-    /// The part that a folder, or a file without its ending, of this name holds, in any case:
-    /// `train`, `training`, `trn`; `val`, `valid`, `validation`, `dev`, `devel`, `development`;
-    /// `test`, `testing`, `tst`.
+    /// Returns the part that a folder, or a file without its extension, of this name contains.
+    /// Recognises, in any case, `train`, `training`, `trn`; `val`, `valid`, `validation`, `dev`,
+    /// `devel`, `development`; `test`, `testing`, `tst`.
     pub fn of(name: &str) -> Option<Self> {
         let name = name.to_lowercase();
         let is = |names: &[&str]| names.contains(&name.as_str());
@@ -47,8 +47,8 @@ impl PartName {
         }
     }
 
-    /// Whether a name looks like that of a part without being one: a part's name with something
-    /// before or behind it (`train2017`, `train-00001-of-00002`, `my_test`), or `eval`, `holdout`,
+    /// Returns whether a name resembles that of a part without being one: a part's name with text
+    /// before or after it (`train2017`, `train-00001-of-00002`, `my_test`), or `eval` or `holdout`,
     /// which may be either of two parts.
     pub fn resembles(name: &str) -> bool {
         let name = name.to_lowercase();
@@ -68,7 +68,7 @@ impl fmt::Display for PartName {
     }
 }
 
-/// Which entries of a folder are the parts of a data set, and which are not used.
+/// The entries of a folder that are the parts of a data set, and those that are not used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartEntries {
     /// The entry of the training part.
@@ -77,13 +77,13 @@ pub struct PartEntries {
     pub validation: Option<String>,
     /// The entry of the test part.
     pub test: Option<String>,
-    /// All others, in their order.
+    /// All other entries, in their order.
     pub others: Vec<String>,
 }
 
 impl PartEntries {
-    /// Finds the parts among `entries` of the folder `place`, whose names `stem` cuts down to the
-    /// part's; `None` from it is an entry that cannot be a part.
+    /// Finds the parts among `entries` of the folder `place`. `stem` reduces an entry's name to the
+    /// name of its part, and returns `None` for an entry that cannot be a part.
     ///
     /// ```
     /// use mbls_io::PartEntries;
@@ -97,8 +97,8 @@ impl PartEntries {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] where two entries are one part, or one [resembles](PartName::resembles) a
-    /// part.
+    /// [`Error::Format`] if two entries are the same part, or if one
+    /// [resembles](PartName::resembles) a part.
     pub fn find(
         place: &Path,
         entries: impl IntoIterator<Item = String>,
@@ -135,7 +135,7 @@ impl PartEntries {
         Ok(found)
     }
 
-    /// Whether there is any part.
+    /// Returns whether any part was found.
     pub fn is_any(&self) -> bool {
         self.train.is_some() || self.validation.is_some() || self.test.is_some()
     }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_part_is_told_apart() {
+    fn names_that_resemble_a_part_are_recognised() {
         for name in [
             "train2017",
             "train_images",
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn two_of_one_part_and_resemblances_are_errors() {
+    fn duplicate_parts_and_resembling_names_are_errors() {
         let error = find(&["train", "val", "validation"]).unwrap_err().to_string();
         assert_eq!(
             error,

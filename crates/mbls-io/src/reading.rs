@@ -1,16 +1,17 @@
-//! What a reader found in a file of records.
+//! Statistics of a file of records.
 
 use crate::LabelReading;
 use crate::delimited::Quoting;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How many places of what was left out are kept.
+/// Maximum number of places kept for omitted records.
 const PLACES: usize = 10;
 
-/// What a reader found in a file of records, to be shown to the user and kept in the report.
+/// Statistics that a reader collects about a file of records, shown to the user and kept in the
+/// report.
 ///
-/// [`Display`](fmt::Display) writes one sentence without its full stop.
+/// [`Display`](fmt::Display) writes one sentence without a full stop.
 ///
 /// ```
 /// use mbls_io::delimited::{Delimited, Quoting};
@@ -27,39 +28,40 @@ const PLACES: usize = 10;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
-    /// Number of records that were taken, without the header.
+    /// Number of records read, without the header.
     pub records: u64,
-    /// Number of lines of the file, the header included.
+    /// Number of lines of the file, including the header.
     pub lines: u64,
-    /// Number of lines without anything but spaces, which are passed over.
+    /// Number of skipped lines, which are empty or contain only spaces.
     pub blank: u64,
-    /// Whether fields could be quoted, for files of delimited fields.
+    /// Whether fields could be quoted, for delimited files.
     pub quoting: Option<Quoting>,
-    /// Records that span several lines, possible within quotation marks alone.
+    /// Records that span several lines, which is only possible within quotation marks.
     pub multi_line: MultiLine,
-    /// Number of fields that begin with a quotation mark which is a part of the field.
+    /// Number of fields that begin with a literal quotation mark.
     pub literal_quotes: u64,
     /// Records that cannot be decoded and were left out.
     pub left_out: LeftOut,
-    /// Number of bytes behind the end of a gzip file, which were ignored.
+    /// Number of bytes after the end of a gzip file, which were ignored.
     pub ignored_bytes: u64,
-    /// How the column of labels was read, for files that have one.
+    /// The interpretation of the label column, if the file has one.
     pub labels: Option<LabelReading>,
 }
 
-/// Records of several lines.
+/// Records that span several lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MultiLine {
-    /// Their number.
+    /// Number of such records.
     pub records: u64,
-    /// First and last line of the one with the most lines, the first of equals.
+    /// First and last line of the record with the most lines; the first one if several have the
+    /// same number.
     pub longest: Option<[u64; 2]>,
 }
 
-/// What could not be decoded.
+/// Records that could not be decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// How many records were left out.
+    /// Number of records left out.
     pub records: u64,
     /// Place and reason of the first ten.
     pub first: Vec<String>,
@@ -128,7 +130,7 @@ impl fmt::Display for Reading {
         if self.ignored_bytes > 0 {
             write!(
                 f,
-                ", {} ignored behind the end of the gzip file",
+                ", {} ignored after the end of the gzip file",
                 many(self.ignored_bytes, "byte")
             )?;
         }

@@ -1,12 +1,15 @@
-"""Times a network beside PyTorch, in turn: A B A B, medians, and the memory that each takes; by default training steps of ResNet-20 at batch 128.
+"""Compares the time and memory of a network in mbls-vision and PyTorch, by default of training steps of ResNet-20 with batch size 128.
+
+The two run alternately (A B A B); reports medians.
 
     pip install torch
     python crates/mbls-vision/benches/compare.py [--model resnet20] [--batch 128] [--mode train] [--rounds 3] [--threads T] [--seconds 5]
     python crates/mbls-vision/benches/compare.py --model resnet50-cifar --batch 512 --threads 1 --cuda --precision tf32  # or f32, bf16
 
-Run from the workspace's folder on an otherwise idle machine. A step is forward, MbLS, backward, clipping and SGD with momentum, in
-f32; inference is forward alone, of PyTorch in eval() under inference_mode. Ours runs in the benchmark `step`, the other side is plain
-PyTorch with the same network (shortcuts of 1x1 convolutions), which has to have as many parameters. `scripts/beside_pytorch.py` says how both are timed.
+Run it in the root of the workspace on an otherwise idle machine. A training step is forward, MbLS, backward, clipping and SGD with
+momentum, in f32. Inference is the forward pass alone; PyTorch runs it in eval() under inference_mode. mbls-vision runs in the benchmark
+`step`, the other side is plain PyTorch with the same network (shortcuts of 1x1 convolutions), which must have the same number of
+parameters. `scripts/beside_pytorch.py` describes how both are timed.
 """
 import pathlib
 import sys
@@ -14,7 +17,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "scripts"))
 import beside_pytorch
 
-# Convolutions of a block, blocks of the stages, channels after the stem, side of the last map, classes, side of an image.
+# Convolutions per block, blocks per stage, channels after the stem, side of the last feature map, classes, side of the image.
 MODELS = {
     "resnet20": (2, [3, 3, 3], 16, 1, 10, 32),
     "resnet32": (2, [5, 5, 5], 16, 1, 10, 32),

@@ -1,8 +1,9 @@
-//! Counts pictures per second that a loader gives: `loader [--data DIR] [--seconds S]`.
+//! Measures the throughput of a loader in images per second: `loader [--data DIR] [--seconds S]`.
 //!
-//! CIFAR-sized pictures in memory, and the 64x64 JPEG files of `DIR/tiny-imagenet-200`, decoded
-//! each time or kept in memory; each padded, cropped and flipped at random, normalised and put into
-//! batches of 128, with 0, 1 and 2 workers. Prints one JSON line for each.
+//! Loads CIFAR-sized images from memory, and the 64x64 JPEG files of `DIR/tiny-imagenet-200`,
+//! decoded each time or cached in memory. Images are padded, cropped and flipped at random,
+//! normalised and put into batches of 128, with 0, 1 and 2 workers. Prints one JSON line per
+//! configuration.
 
 use mbls_data::{DataLoader, LoaderConfig, Order, Seed};
 use mbls_vision::dataset::{Split, tiny_imagenet};
@@ -30,7 +31,7 @@ fn main() -> Result<()> {
         match argument.as_str() {
             "--data" => data = Some(PathBuf::from(value()?)),
             "--seconds" => seconds = value()?.parse()?,
-            // What `cargo bench` adds.
+            // Passed by `cargo bench`.
             "--bench" => {}
             _ => return Err(format!("unknown argument {argument}").into()),
         }
@@ -50,8 +51,8 @@ fn main() -> Result<()> {
     measure("tiny-imagenet, decoded each time", Arc::new(tiny(0)?), limit)?;
     let cached = tiny(1 << 30)?;
     let begin = Instant::now();
-    let pictures = cached.preload()?;
-    let rate = pictures as f64 / begin.elapsed().as_secs_f64();
+    let images = cached.preload()?;
+    let rate = images as f64 / begin.elapsed().as_secs_f64();
     println!(
         r#"{{"what": "tiny-imagenet, preloading", "threads": {}, "per_second": {rate:.0}}}"#,
         rayon::current_num_threads()
@@ -59,7 +60,7 @@ fn main() -> Result<()> {
     measure("tiny-imagenet, kept in memory", Arc::new(cached), limit)
 }
 
-/// 10,000 pictures of CIFAR's size.
+/// Creates 10,000 images of CIFAR's size.
 fn cifar() -> Result<LabelledImages> {
     let pixels =
         (0..10_000 * 3072u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -82,17 +83,17 @@ fn measure(what: &str, images: Arc<dyn ImageSource>, limit: Duration) -> Result<
             seed: Seed(1),
         };
         let loader = DataLoader::new(Arc::clone(&dataset), Arc::new(ImageCollate), config)?;
-        let mut pictures = 0;
+        let mut images = 0;
         let begin = Instant::now();
         'time: for epoch in 0.. {
             for batch in loader.epoch(epoch) {
-                pictures += batch?.labels.len();
+                images += batch?.labels.len();
                 if begin.elapsed() > limit {
                     break 'time;
                 }
             }
         }
-        let rate = pictures as f64 / begin.elapsed().as_secs_f64();
+        let rate = images as f64 / begin.elapsed().as_secs_f64();
         println!(r#"{{"what": "{what}", "workers": {workers}, "per_second": {rate:.0}}}"#);
     }
     Ok(())

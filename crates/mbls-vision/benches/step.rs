@@ -2,8 +2,8 @@
 //! `step [--model NAME] [--shortcut identity|projection]`, with the arguments of
 //! [`mbls_stepkit::timing`].
 //!
-//! Names are those of `Architecture`; the shortcut is that of He's networks for CIFAR. `compare.py`
-//! calls this in turn with PyTorch.
+//! Names are those of `Architecture`; `--shortcut` applies to He's networks for CIFAR. `compare.py`
+//! runs this and PyTorch alternately.
 
 use candle_core::Tensor;
 use candle_nn::ModuleT;
@@ -14,8 +14,8 @@ use mbls_stepkit::{
 };
 use mbls_vision::model::{Architecture, Network, Options, Shortcut};
 
-/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part
-/// of a step is then the operating system clearing pages.
+/// Keeps the memory of one step for the next one. The system's allocator returns large blocks, so
+/// the operating system would spend part of every step clearing pages.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -29,7 +29,7 @@ fn main() -> Result<()> {
 }
 
 impl Images {
-    /// Classes and shape of the images that the network is for.
+    /// Returns the number of classes and the image shape for the network.
     fn data(&self) -> (usize, [usize; 3]) {
         match self.architecture.origin() {
             "torchvision" => (1000, [3, 224, 224]),

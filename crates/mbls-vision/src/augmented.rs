@@ -1,17 +1,17 @@
-//! Labelled images as a network takes them.
+//! Labelled images, augmented for training.
 
 use crate::transform::{ImageTransform, Noise, Normalise, PadCropFlip, apply_all, pipeline_shape};
 use crate::{Error, ImageSource, Result, Sample};
 use mbls_data::{Dataset, Seed};
 use std::sync::Arc;
 
-/// Some images of an [`ImageSource`], made ready for a network one by one.
+/// Selected images of an [`ImageSource`], transformed one by one into samples for a network.
 ///
-/// [`ImageTransform`]s change the 8-bit image; it is scaled to 0..1; [`Noise`] is added;
-/// [`PadCropFlip`] moves it; [`Normalise`] comes last. Each step is optional. Noise is part of the
-/// image: its seed comes from the image's index in the [`ImageSource`], so that it is the same in
-/// every epoch and every split, and [`PadCropFlip`] moves it with the image. The transforms come
-/// before it and leave it where it is.
+/// The steps, all optional, are applied in this order: [`ImageTransform`]s change the 8-bit image;
+/// it is scaled to 0..1; [`Noise`] is added; [`PadCropFlip`] shifts and flips it; [`Normalise`]
+/// comes last. Noise is part of the image: its seed comes from the image's index in the
+/// [`ImageSource`], so it is the same in every epoch and every split, and [`PadCropFlip`] moves it
+/// with the image. The transforms run before the noise and do not move it.
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
@@ -39,11 +39,11 @@ pub struct AugmentedImages {
 }
 
 impl AugmentedImages {
-    /// The images at `indices`, with nothing done to them but scaling.
+    /// Creates a data set of the images at `indices`, with no step except scaling.
     ///
     /// # Errors
     ///
-    /// [`Error::Index`] where an index is past the end.
+    /// [`Error::Index`] if an index is past the end.
     pub fn new(images: Arc<dyn ImageSource>, indices: Vec<usize>) -> Result<Self> {
         let len = images.labels().len();
         match indices.iter().find(|&&index| index >= len) {
@@ -59,16 +59,15 @@ impl AugmentedImages {
         }
     }
 
-    /// Transforms the 8-bit images, in this order, before anything else is done to them.
+    /// Sets transforms of the 8-bit images, applied in this order before all other steps.
     ///
-    /// Each draws from (the item's seed, its kind, its place in the list). Images of one batch must
-    /// get one shape.
+    /// Each uses a seed derived from (the item's seed, its kind, its position in the list). The
+    /// images of one batch must have the same shape after the transforms.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, colours changed
-    /// where a value other than 255 means 1, and, where all images have one shape, transforms
-    /// that it does not fit.
+    /// [`Error::Value`](mbls_io::Error::Value) for invalid settings, for colour changes if the full
+    /// scale is not 255, and, if all images have the same shape, for transforms that do not fit it.
     pub fn with_transforms(self, transforms: Vec<ImageTransform>) -> Result<Self> {
         pipeline_shape(&transforms, self.images.channels(), self.images.common_shape())?;
         let full_scale = self.images.full_scale();
@@ -87,17 +86,17 @@ impl AugmentedImages {
         Self { noise: Some(noise), ..self }
     }
 
-    /// Crops and flips at random.
+    /// Sets random cropping and flipping.
     #[must_use]
     pub fn with_augmentation(self, augmentation: PadCropFlip) -> Self {
         Self { augmentation: Some(augmentation), ..self }
     }
 
-    /// Normalises each channel.
+    /// Sets the normalisation of each channel.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where `normalisation` is for another number of
+    /// [`Error::Value`](mbls_io::Error::Value) if `normalisation` is for a different number of
     /// channels.
     pub fn with_normalisation(self, normalisation: Normalise) -> Result<Self> {
         let channels = self.images.channels();
@@ -112,25 +111,25 @@ impl AugmentedImages {
         Ok(Self { normalisation: Some(normalisation), ..self })
     }
 
-    /// Channels, height and width of every sample, where they are all the same whatever the image.
+    /// Returns channels, height and width of the samples, if they are the same for all images.
     pub fn sample_shape(&self) -> Option<[usize; 3]> {
-        // Checked when the transforms were given.
+        // The transforms were checked when they were set.
         pipeline_shape(&self.transforms, self.images.channels(), self.images.common_shape())
             .ok()
             .flatten()
     }
 
-    /// The images' places in the [`ImageSource`].
+    /// Returns the indices of the images in the [`ImageSource`].
     pub fn indices(&self) -> &[usize] {
         &self.indices
     }
 
-    /// The label at each place.
+    /// Returns the label of each sample.
     pub fn labels(&self) -> Vec<u32> {
         self.indices.iter().map(|&index| self.images.labels()[index]).collect()
     }
 
-    /// The images it takes from.
+    /// Returns the underlying images.
     pub fn images(&self) -> &Arc<dyn ImageSource> {
         &self.images
     }

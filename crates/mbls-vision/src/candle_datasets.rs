@@ -1,18 +1,18 @@
-//! Data sets of candle-datasets, both ways.
+//! Conversion to and from the data sets of candle-datasets.
 //!
-//! `candle_datasets::vision::Dataset` holds floats of 0..1; [`LabelledImages`] holds the 8-bit
-//! values that they were. What candle-datasets loads, from a folder or from the hub, becomes ours
-//! without loss, and goes back to the same floats.
+//! `candle_datasets::vision::Dataset` contains floats in 0..1; [`LabelledImages`] contains the
+//! original 8-bit values. A data set that candle-datasets loads, from a folder or from the hub, is
+//! converted without loss, and back to the same floats.
 //!
-//! candle-datasets believes the sizes that a file claims, and panics at an image that does not
-//! decode, which is an error here. Files of unknown origin are better left to the readers in
+//! candle-datasets trusts the sizes that a file claims, and panics on an image that does not
+//! decode, which is an error here. For files of unknown origin, use the readers in
 //! [`dataset`](crate::dataset).
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
 //! use mbls_vision::candle_datasets::{Layout, from_candle, to_candle};
 //!
-//! // As candle-datasets gives MNIST: rows of values in a line.
+//! // MNIST as candle-datasets returns it: each image is a flat row of values.
 //! let images = Tensor::new(&[[0f32, 1.0, 51.0 / 255.0, 0.0]], &Device::Cpu)?;
 //! let labels = Tensor::new(&[3u8], &Device::Cpu)?;
 //! let loaded = candle_datasets::vision::Dataset {
@@ -35,26 +35,25 @@ use candle_core::{DType, Device, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// A data set of images that candle-datasets loads.
+/// An image data set that candle-datasets can load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CandleSet {
     /// `candle_datasets::vision::mnist`.
     Mnist,
-    /// `candle_datasets::vision::fashion_mnist`, whose files in a folder are those of MNIST's
-    /// format.
+    /// `candle_datasets::vision::fashion_mnist`, whose files in a folder have MNIST's format.
     FashionMnist,
     /// `candle_datasets::vision::cifar`.
     Cifar10,
 }
 
 impl CandleSet {
-    /// Its training and test part from the files in `folder`, which are those of our own readers;
-    /// `.gz` files are not read.
+    /// Loads the training and test parts from the files in `folder`, which have the names of our
+    /// own readers; `.gz` files are not read.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](mbls_io::Error::Io) where a file is missing; what candle-datasets reports,
-    /// with the folder; [`Error::Value`](mbls_io::Error::Value) as [`from_candle`].
+    /// [`Error::Io`](mbls_io::Error::Io) if a file is missing; the errors of candle-datasets, with
+    /// the folder; [`Error::Value`](mbls_io::Error::Value) as for [`from_candle`].
     pub fn load_dir(self, folder: &Path) -> Result<(LabelledImages, LabelledImages)> {
         for name in self.files() {
             let path = folder.join(name);
@@ -68,12 +67,13 @@ impl CandleSet {
         self.named(&loaded, Layout::Usual)
     }
 
-    /// The same from the hub, which is asked over the network unless its cache has the files.
+    /// Loads the training and test parts from the hub, over the network unless the files are
+    /// cached.
     ///
     /// # Errors
     ///
-    /// What candle-datasets reports; [`Error::Panic`] where it panics, as for an image that does
-    /// not decode; [`Error::Value`](mbls_io::Error::Value) as [`from_candle`].
+    /// The errors of candle-datasets; [`Error::Panic`] if it panics, for example on an image that
+    /// does not decode; [`Error::Value`](mbls_io::Error::Value) as for [`from_candle`].
     pub fn load_hub(self) -> Result<(LabelledImages, LabelledImages)> {
         let loaded = caught(&format!("{} from the hub", self.name()), || match self {
             Self::Mnist => vision::mnist::load(),
@@ -121,31 +121,30 @@ impl CandleSet {
     }
 }
 
-/// In which order a data set has the pixels of an image.
+/// The order in which a data set stores the pixels of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// Row by row, as all have it but one.
+    /// Row by row, as in all data sets except one.
     Usual,
-    /// Column by column: `candle_datasets::vision::cifar::load`, which takes the hub's images for
-    /// ones of width before height. They are put right.
+    /// Column by column, as `candle_datasets::vision::cifar::load` returns it, because that
+    /// function reads the hub's images with width before height. The images are transposed.
     Transposed,
 }
 
-/// How far a float times 255 may be from a whole number: what scaling in f32 leaves is below 1e-4.
+/// Tolerance for a float times 255 to be an integer: the error of scaling in f32 is below 1e-4.
 const TOLERANCE: f32 = 1e-3;
 
-/// The training and the test part of a data set whose images have `shape` (channels, height,
+/// Converts the training and test parts of a data set whose images have `shape` (channels, height,
 /// width).
 ///
 /// # Shapes
 ///
-/// Images `[N, C, H, W]`, or with the values of an image in a line; labels `[N]` of any type of
-/// whole numbers.
+/// Images `[N, C, H, W]`, or `[N, C * H * W]`; labels `[N]` of any integer type.
 ///
 /// # Errors
 ///
-/// [`Error::Value`](mbls_io::Error::Value) for other shapes, a value that is not one of 256 between
-/// 0 and 1, a label that is not below `labels`; what candle reports.
+/// [`Error::Value`](mbls_io::Error::Value) for other shapes, a value that is not a multiple of
+/// 1/255 in 0..=1, or a label that is not below `labels`; errors of candle.
 pub fn from_candle(
     name: &str,
     dataset: &Dataset,
@@ -165,17 +164,17 @@ pub fn from_candle(
     Ok((train, part("test", &dataset.test_images, &dataset.test_labels)?))
 }
 
-/// The two parts as candle-datasets would give them: images `[N, C, H, W]` of 0..1 in f32, labels
-/// `[N]` in u8 or, from 257 classes on, u32.
+/// Converts the two parts to the tensors that candle-datasets would return: images `[N, C, H, W]`
+/// of 0..1 in f32, labels `[N]` in u8 or, from 257 classes on, u32.
 ///
 /// # Errors
 ///
-/// [`Error::Value`](mbls_io::Error::Value) where the parts have different shapes or numbers of
-/// classes; what candle reports.
+/// [`Error::Value`](mbls_io::Error::Value) if the parts have different shapes or numbers of
+/// classes; errors of candle.
 pub fn to_candle(train: &LabelledImages, test: &LabelledImages) -> Result<Dataset> {
     if (train.shape(), train.classes()) != (test.shape(), test.classes()) {
         let of = |part: &LabelledImages| {
-            format!("pictures of shape {:?} in {} classes", part.shape(), part.classes())
+            format!("images of shape {:?} in {} classes", part.shape(), part.classes())
         };
         return Err(Error::value("test part", of(train), of(test)));
     }
@@ -184,7 +183,7 @@ pub fn to_candle(train: &LabelledImages, test: &LabelledImages) -> Result<Datase
     Ok(Dataset { train_images, train_labels, test_images, test_labels, labels: train.classes() })
 }
 
-/// Images and labels.
+/// Returns images and labels.
 fn tensors(images: &LabelledImages) -> Result<(Tensor, Tensor)> {
     let (n, [channels, height, width]) = (images.labels().len(), images.shape());
     let mut pixels = Vec::with_capacity(n * channels * height * width);
@@ -195,7 +194,7 @@ fn tensors(images: &LabelledImages) -> Result<(Tensor, Tensor)> {
         let pixels = Tensor::from_vec(pixels, (n, channels, height, width), &Device::Cpu)?
             .to_dtype(DType::F32)?;
         let labels = Tensor::from_slice(images.labels(), n, &Device::Cpu)?;
-        // candle multiplies by the inverse, and candle-datasets with it: a division would differ in
+        // Multiplies by the inverse as candle and candle-datasets do; a division would differ in
         // the last bit.
         let pixels = (pixels / f64::from(images.full_scale()))?;
         candle_core::Result::Ok((
@@ -206,7 +205,7 @@ fn tensors(images: &LabelledImages) -> Result<(Tensor, Tensor)> {
     tensors().map_err(other)
 }
 
-/// The 8-bit values of all images, row by row.
+/// Returns the 8-bit values of all images, row by row.
 fn pixels(name: &str, images: &Tensor, shape: [usize; 3], layout: Layout) -> Result<Vec<u8>> {
     let [channels, height, width] = shape;
     let size = channels * height * width;
@@ -216,7 +215,7 @@ fn pixels(name: &str, images: &Tensor, shape: [usize; 3], layout: Layout) -> Res
     };
     let fits = match images.dims() {
         [_, line] => *line == size,
-        [_, picture @ ..] => picture == stored,
+        [_, image @ ..] => image == stored,
         [] => false,
     };
     if !fits {
@@ -227,9 +226,8 @@ fn pixels(name: &str, images: &Tensor, shape: [usize; 3], layout: Layout) -> Res
             format!("{:?}", images.dims()),
         ));
     }
-    // One by one: all in floats, once more in another order and once more as a vector are
-    // gigabytes.
-    let picture = |index: usize| -> candle_core::Result<Vec<f32>> {
+    // One image at a time: converting all at once would hold several copies, which takes gigabytes.
+    let image = |index: usize| -> candle_core::Result<Vec<f32>> {
         let values = images.get(index)?.to_dtype(DType::F32)?;
         match layout {
             Layout::Usual => values.flatten_all()?.to_vec1(),
@@ -240,12 +238,12 @@ fn pixels(name: &str, images: &Tensor, shape: [usize; 3], layout: Layout) -> Res
     };
     let mut pixels = Vec::with_capacity(images.elem_count());
     for index in 0..images.dims()[0] {
-        for value in picture(index).map_err(other)? {
+        for value in image(index).map_err(other)? {
             let scaled = value * 255.0;
             let whole = scaled.round();
-            // False where the value is not a number.
+            // False if the value is NaN.
             if !((scaled - whole).abs() <= TOLERANCE && (0.0..=255.0).contains(&whole)) {
-                let field = format!("data set {name}: value in picture {index}");
+                let field = format!("data set {name}: value in image {index}");
                 return Err(Error::value(field, "a whole number of 0..=255, over 255", value));
             }
             pixels.push(whole as u8);
@@ -254,7 +252,8 @@ fn pixels(name: &str, images: &Tensor, shape: [usize; 3], layout: Layout) -> Res
     Ok(pixels)
 }
 
-/// What candle-datasets loads, which unwraps the decoding of an image.
+/// Loads a data set and catches panics, because candle-datasets unwraps the result of decoding an
+/// image.
 fn caught(what: &str, load: impl FnOnce() -> candle_core::Result<Dataset>) -> Result<Dataset> {
     // Nothing that `load` touched is used again.
     match catch_unwind(AssertUnwindSafe(load)) {

@@ -1,11 +1,11 @@
-//! A data set under shift.
+//! Corrupted data sets.
 
 use crate::transform::Corruption;
 use crate::{Image, ImageSource, Result};
 use mbls_data::Seed;
 use std::sync::Arc;
 
-/// An [`ImageSource`] with every image corrupted, the same way each time.
+/// An [`ImageSource`] whose images are corrupted, deterministically.
 ///
 /// ```
 /// use mbls_vision::transform::{Corruption, CorruptionKind};
@@ -26,11 +26,11 @@ pub struct Corrupted {
 }
 
 impl Corrupted {
-    /// The images of `images`, corrupted.
+    /// Corrupts the images of `images`.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for another severity than 1..=5.
+    /// [`Error::Value`](mbls_io::Error::Value) for a severity outside of 1..=5.
     pub fn new(images: Arc<dyn ImageSource>, corruption: Corruption) -> Result<Self> {
         corruption.validate()?;
         let name = format!("{}, {} {}", images.name(), corruption.kind.name(), corruption.severity);
@@ -71,7 +71,7 @@ impl ImageSource for Corrupted {
         self.corruption.apply(&self.images.image(index)?, self.full_scale(), index)
     }
 
-    /// The images' digest mixed with the corruption.
+    /// Returns the digest of the images combined with the corruption.
     fn digest(&self) -> u64 {
         Seed(self.images.digest())
             .derive(self.corruption.kind.name())

@@ -8,59 +8,61 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// Returns the image in a file, as 8-bit RGB, upright.
+/// Decodes the image in a file to 8-bit RGB with its EXIF orientation applied.
 ///
-/// What the bytes say decides the format, not the file's name. Grey values are repeated for the
-/// three channels; transparency is dropped, not blended; 16-bit values are scaled to 8; of an
-/// animation it is the first image; the EXIF orientation is applied ([`decode_oriented`] says
-/// which).
+/// The content determines the format, not the file name. Grey values are repeated for the three
+/// channels; transparency is dropped, not blended; 16-bit values are scaled to 8; for an animation,
+/// the first image is returned; the EXIF orientation is applied ([`decode_oriented`] also returns
+/// it).
 ///
 /// # Errors
 ///
 /// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a file above `max_bytes`;
-/// [`Error::Format`](mbls_io::Error::Format) with the file's name for an image of more than
-/// `max_pixels`, which is not decoded, and for one that is empty, truncated, damaged or of no known
-/// format; [`Error::Io`](mbls_io::Error::Io).
+/// [`Error::Format`](mbls_io::Error::Format) with the name of the file for an image of more than
+/// `max_pixels`, which is not decoded, and for one that is empty, truncated, damaged or of an
+/// unknown format; [`Error::Io`](mbls_io::Error::Io).
 pub fn decode(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Image> {
     Ok(decode_oriented(path, max_bytes, max_pixels)?.image)
 }
 
-/// An image after its EXIF orientation was applied.
+/// An image with its EXIF orientation applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Oriented {
-    /// The image, upright.
+    /// The upright image.
     pub image: Image,
-    /// The orientation that the file names, 1 to 8: how its pixels had to be turned. 1, also where
-    /// it names none, is not at all; 5 to 8 exchange height and width.
+    /// The EXIF orientation of the file, 1 to 8, which the pixels were transformed by. 1 is no
+    /// transformation, also if the file does not state an orientation; 5 to 8 exchange height and
+    /// width.
     pub orientation: u8,
 }
 
-/// Returns the image in a file as [`decode`] does, and the EXIF orientation that was applied.
+/// Decodes the image in a file as [`decode`] does, and returns the EXIF orientation that was
+/// applied.
 ///
-/// A file whose metadata are damaged has none.
+/// If the metadata are damaged, no orientation is applied.
 ///
 /// # Errors
 ///
-/// As [`decode`].
+/// As for [`decode`].
 pub fn decode_oriented(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Oriented> {
     decode_bytes(&read_bounded(path, max_bytes)?, path, max_pixels)
 }
 
-/// Returns the image in the content of a file as [`decode_oriented`] does; errors call the file
-/// `name`.
+/// Decodes the content of an image file as [`decode_oriented`] does; errors use `name` as the name
+/// of the file.
 ///
 /// # Errors
 ///
-/// As [`decode`], but for reading.
+/// As for [`decode`], except for errors of reading.
 pub fn decode_bytes(bytes: &[u8], name: impl AsRef<Path>, max_pixels: u64) -> Result<Oriented> {
     read(bytes, name.as_ref(), |bytes| oriented(bytes, max_pixels))
 }
 
-/// What the header of an image file says of its pixels.
+/// The header of an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageHeader {
-    /// Channels in the file: 1 of a grey image, 3 of a colour image, one more with transparency or
-    /// of CMYK.
+    /// Channels in the file: 1 for a grey image, 3 for a colour image, one more with transparency
+    /// or for CMYK.
     pub channels: usize,
     /// Number of rows of the upright image.
     pub height: usize,
@@ -68,11 +70,11 @@ pub struct ImageHeader {
     pub width: usize,
 }
 
-/// Returns what the header of an image file says, without decoding its pixels.
+/// Reads the header of an image file without decoding the pixels.
 ///
 /// # Errors
 ///
-/// As [`decode`], but for damage among the pixels, which is not looked for.
+/// As for [`decode`], except that damaged pixels are not detected.
 pub fn image_header(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<ImageHeader> {
     read(&read_bounded(path, max_bytes)?, path, |bytes| {
         let Opened { decoder, width, height, .. } = open(bytes, max_pixels)?;
@@ -90,13 +92,13 @@ fn read<T>(
     if bytes.is_empty() {
         return Err(Error::format(path, "size", "at least 1 byte", 0));
     }
-    // A decoder that panics is an image that does not decode.
+    // A panic of the decoder is an image that does not decode.
     let read = catch_unwind(AssertUnwindSafe(|| content(bytes)));
     read.unwrap_or_else(|_| Err(Fault::damaged("the decoder panicked")))
         .map_err(|fault| fault.at(path))
 }
 
-/// What is wrong with an image.
+/// The reason why an image does not decode.
 struct Fault {
     field: &'static str,
     expected: String,
@@ -105,7 +107,7 @@ struct Fault {
 
 impl Fault {
     fn damaged(found: impl ToString) -> Self {
-        Self { field: "content", expected: "a whole picture".into(), found: found.to_string() }
+        Self { field: "content", expected: "a whole image".into(), found: found.to_string() }
     }
 
     fn at(self, path: &Path) -> Error {
@@ -126,11 +128,11 @@ fn oriented(bytes: &[u8], max_pixels: u64) -> Result<Oriented, Fault> {
     Ok(Oriented { image: planes(image), orientation: orientation.to_exif() })
 }
 
-/// An image whose header was read.
+/// An image whose header has been read.
 struct Opened<D> {
     decoder: D,
     orientation: Orientation,
-    /// Of the upright image.
+    /// Width of the upright image.
     width: u32,
     height: u32,
 }
@@ -139,17 +141,17 @@ struct Opened<D> {
 fn open(bytes: &[u8], max_pixels: u64) -> Result<Opened<impl ImageDecoder>, Fault> {
     let format = image::guess_format(bytes).map_err(|_| Fault {
         field: "content",
-        expected: "a picture (BMP, GIF, JPEG, PNG, PNM, WebP)".into(),
+        expected: "an image (BMP, GIF, JPEG, PNG, PNM, WebP)".into(),
         found: format!("{:02x?}", &bytes[..bytes.len().min(8)]),
     })?;
     if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
-        // The decoder would fill the rest with grey.
+        // The decoder would fill the missing part with grey.
         return Err(Fault::damaged("a truncated JPEG file"));
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
-    // The most that a pixel takes (four 16-bit channels), once for the image and once for what a
-    // decoder keeps beside it.
+    // The maximum per pixel (four 16-bit channels), once for the image and once for the decoder's
+    // internal buffers.
     limits.max_alloc = Some(max_pixels.saturating_mul(16).saturating_add(1 << 20));
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
@@ -171,12 +173,13 @@ fn open(bytes: &[u8], max_pixels: u64) -> Result<Opened<impl ImageDecoder>, Faul
     Ok(Opened { decoder, orientation, width, height })
 }
 
-/// What EXIF metadata begin with in JPEG files, and now and then in others.
+/// The start of EXIF metadata in JPEG files, and sometimes in other formats.
 const EXIF: &[u8] = b"Exif\0\0";
 
-/// The orientation that EXIF metadata name.
+/// Returns the orientation in the EXIF metadata.
 fn orientation(bytes: &[u8], decoder: &mut impl ImageDecoder) -> Orientation {
-    // Decoders go through the whole header once more: not for the many files that have no metadata.
+    // Decoders parse the whole header again for the metadata; skip this for the many files without
+    // metadata.
     if bytes.starts_with(&[0xFF, 0xD8]) && !jpeg_has_exif(&bytes[2..]) {
         return Orientation::NoTransforms;
     }
@@ -185,22 +188,22 @@ fn orientation(bytes: &[u8], decoder: &mut impl ImageDecoder) -> Orientation {
     Orientation::from_exif_chunk(exif).unwrap_or(Orientation::NoTransforms)
 }
 
-/// Channel by channel.
-fn planes(picture: DynamicImage) -> Image {
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
+/// Converts to planar order, channel by channel.
+fn planes(image: DynamicImage) -> Image {
+    let (width, height) = (image.width() as usize, image.height() as usize);
     let plane = width * height;
     let mut pixels = Vec::with_capacity(3 * plane);
-    if picture.color() == ColorType::L8 {
-        let grey = picture.into_bytes();
+    if image.color() == ColorType::L8 {
+        let grey = image.into_bytes();
         (0..3).for_each(|_| pixels.extend_from_slice(&grey));
     } else {
-        let rgb = picture.into_rgb8().into_raw();
+        let rgb = image.into_rgb8().into_raw();
         (0..3).for_each(|channel| pixels.extend(rgb.chunks_exact(3).map(|pixel| pixel[channel])));
     }
     Image { channels: 3, height, width, pixels }
 }
 
-/// Whether there are EXIF metadata among the segments of a JPEG file, behind its start marker.
+/// Returns whether the segments of a JPEG file after its start marker contain EXIF metadata.
 fn jpeg_has_exif(mut segments: &[u8]) -> bool {
     while let [0xFF, marker, rest @ ..] = segments {
         segments = match (marker, rest) {
@@ -218,12 +221,12 @@ fn jpeg_has_exif(mut segments: &[u8]) -> bool {
     false
 }
 
-/// Whether the segments of a JPEG file lead to its end marker.
+/// Returns whether the segments of a JPEG file lead to its end marker.
 fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    // Behind the start marker.
+    // Skip the start marker.
     let mut at = 2;
     loop {
-        // Compressed data up to the next marker: in it, FF is followed by 00 or by a restart
+        // Compressed data up to the next marker; in it, FF is followed by 00 or by a restart
         // marker.
         let Some(found) =
             bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF))
@@ -233,7 +236,7 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
         at += found + 1;
         let Some(&marker) = bytes.get(at) else { return false };
         match marker {
-            // A stuffed zero, a marker without content.
+            // A stuffed zero, or a marker without content.
             0x00 | 0x01 | 0xD0..=0xD8 => at += 1,
             // A fill byte before a marker.
             0xFF => {}

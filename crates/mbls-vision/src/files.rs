@@ -11,24 +11,24 @@ use std::path::{Path, PathBuf};
 /// Settings of [`ImageFiles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilesConfig {
-    /// Decoded images are kept in memory while they take no more than this, 3 bytes per pixel.
-    /// There is no replacement: an epoch asks for every image once, so one that would come in
-    /// is worth no more than one that would go.
+    /// The budget for decoded images cached in memory, at 3 bytes per pixel. Nothing is evicted: an
+    /// epoch requests every image once, so a new image is worth no more than a cached one.
     pub cache_bytes: u64,
-    /// The largest image that is decoded.
+    /// The maximum number of pixels of an image; larger images do not decode.
     pub max_pixels: u64,
-    /// The largest file that is read.
+    /// The maximum size of a file in bytes.
     pub max_file_bytes: u64,
-    /// Height and width of every image, where the data set has only one; any other does not
-    /// decode.
+    /// Height and width of every image, if the data set has a fixed size; an image of another size
+    /// does not decode.
     pub size: Option<[usize; 2]>,
-    /// What becomes of an image that does not decode.
+    /// Handling of images that do not decode.
     pub on_error: OnError,
 }
 
 impl Default for FilesConfig {
-    /// 2 GiB of decoded images, which holds Tiny-ImageNet; files of up to 256 MiB; images of up to
-    /// 89,478,485 pixels, above which the Python library PIL warns; any size; errors fail.
+    /// Returns a cache of 2 GiB of decoded images, which holds Tiny-ImageNet; files of up to 256
+    /// MiB; images of up to 89,478,485 pixels, above which the Python library PIL warns; any size;
+    /// images that do not decode are errors.
     fn default() -> Self {
         Self {
             cache_bytes: 2 << 30,
@@ -43,21 +43,21 @@ impl Default for FilesConfig {
 /// An image that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// Its file, in the data set's folder.
+    /// The file, relative to the data set's folder.
     pub path: PathBuf,
-    /// Its class.
+    /// The class.
     pub label: u32,
-    /// Why it does not decode.
+    /// The reason why it does not decode.
     pub reason: String,
 }
 
-/// Labelled images in the files of one folder, of any size and format, decoded to RGB when they are
-/// asked for and kept in memory as far as a budget allows.
+/// Labelled images in the files of one folder, of any size and format. They are decoded to RGB on
+/// demand and cached in memory within a budget.
 ///
-/// Any number of threads may ask at once. Grey images get three equal channels, transparency is
-/// dropped, CMYK becomes RGB, 16-bit values become 8-bit ones: what PIL's `convert("RGB")` does,
-/// and with it torchvision's loader. The EXIF orientation is applied, which torchvision's loader
-/// leaves to its caller.
+/// Any number of threads may access the images concurrently. Grey images get three equal channels,
+/// transparency is dropped, CMYK becomes RGB, and 16-bit values become 8-bit values, as in PIL's
+/// `convert("RGB")` and thus torchvision's loader. The EXIF orientation is applied, which
+/// torchvision's loader leaves to its caller.
 ///
 /// ```
 /// use mbls_vision::{FilesConfig, ImageFiles, ImageSource};
@@ -65,16 +65,16 @@ pub struct Skipped {
 /// let folder = tempfile::tempdir()?;
 /// // 2 x 1 grey pixels in the PGM format.
 /// std::fs::write(folder.path().join("a.pgm"), b"P5 2 1 255 \x07\x09")?;
-/// let pictures = vec![("a.pgm".into(), 1)];
+/// let files = vec![("a.pgm".into(), 1)];
 /// let names = vec!["cat".to_owned(), "dog".to_owned()];
-/// let images = ImageFiles::new("pets", folder.path(), pictures, names, FilesConfig::default())?;
+/// let images = ImageFiles::new("pets", folder.path(), files, names, FilesConfig::default())?;
 /// assert_eq!(images.image(0)?.pixels, [7, 9, 7, 9, 7, 9]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ImageFiles {
     name: String,
     root: PathBuf,
-    /// Paths below `root`.
+    /// Paths relative to `root`.
     paths: Vec<PathBuf>,
     labels: Vec<u32>,
     class_names: Vec<String>,
@@ -83,23 +83,23 @@ pub struct ImageFiles {
     cache: BudgetCache<Image>,
     skipped: Vec<Skipped>,
     warnings: Vec<String>,
-    /// Which of the images given are these.
+    /// The index of each image in the list that the data set was created from.
     kept: Vec<usize>,
 }
 
 impl ImageFiles {
-    /// The `pictures`, files with their labels, whose paths are below the folder `root`; one name
-    /// for each class.
+    /// Creates a data set of `images`, files with their labels, whose paths are relative to the
+    /// folder `root`; `class_names` has one name per class.
     ///
     /// # Errors
     ///
-    /// Where there is no image or no class, a label has no name, a path is absolute or leads out of
-    /// the folder, by its words or through a link, a file is missing or is not a regular file.
-    /// With [`OnError::Skip`] also where nothing of a class is left.
+    /// If there is no image or no class, a label has no name, a path is absolute or leads out of
+    /// the folder, by its text or through a link, or a file is missing or is not a regular file.
+    /// With [`OnError::Skip`], also if no image of a class is left.
     pub fn new(
         name: impl Into<String>,
         root: impl AsRef<Path>,
-        mut pictures: Vec<(PathBuf, u32)>,
+        mut images: Vec<(PathBuf, u32)>,
         class_names: Vec<String>,
         config: FilesConfig,
     ) -> Result<Self> {
@@ -107,13 +107,13 @@ impl ImageFiles {
         let error = |field: String, expected: String, found: String| {
             Err(Error::value(format!("data set {name}: {field}"), expected, found))
         };
-        if pictures.is_empty() || class_names.is_empty() {
-            let found = format!("{} and {}", pictures.len(), class_names.len());
-            return error("pictures and classes".into(), "at least 1".into(), found);
+        if images.is_empty() || class_names.is_empty() {
+            let found = format!("{} and {}", images.len(), class_names.len());
+            return error("images and classes".into(), "at least 1".into(), found);
         }
         let classes = class_names.len();
-        for (path, label) in &mut pictures {
-            let field = |what: &str| format!("{what} of picture {}", path.display());
+        for (path, label) in &mut images {
+            let field = |what: &str| format!("{what} of image {}", path.display());
             if *label as usize >= classes {
                 return error(field("label"), format!("0..={}", classes - 1), label.to_string());
             }
@@ -125,8 +125,8 @@ impl ImageFiles {
                 }
             }
         }
-        let sizes = listing::regular_files(&root, pictures.iter().map(|(path, _)| path.as_path()))?;
-        let (paths, labels): (Vec<PathBuf>, Vec<u32>) = pictures.into_iter().unzip();
+        let sizes = listing::regular_files(&root, images.iter().map(|(path, _)| path.as_path()))?;
+        let (paths, labels): (Vec<PathBuf>, Vec<u32>) = images.into_iter().unzip();
         let cache = BudgetCache::new(paths.len(), config.cache_bytes);
         let mut images = Self {
             kept: (0..paths.len()).collect(),
@@ -147,7 +147,7 @@ impl ImageFiles {
         Ok(images)
     }
 
-    /// Decodes every image, in parallel, and drops those that fail.
+    /// Decodes every image, in parallel, and removes those that fail.
     fn skip_undecodable(&mut self, sizes: &[u64]) -> Result<()> {
         let failures: Vec<Option<String>> = (0..self.paths.len())
             .into_par_iter()
@@ -177,15 +177,15 @@ impl ImageFiles {
             self.name, self.class_names[*label as usize]
         );
         let found = format!("none; among those left out, {}: {reason}", path.display());
-        Err(Error::value(class, "at least 1 picture that decodes", found))
+        Err(Error::value(class, "at least 1 image that decodes", found))
     }
 
-    /// Decodes images in parallel until the budget for decoded ones is spent; the number of those
-    /// in memory.
+    /// Decodes images in parallel until the cache budget is used up. Returns the number of cached
+    /// images.
     ///
     /// # Errors
     ///
-    /// That of the first image, by index, that does not decode.
+    /// The error of the first image, by index, that does not decode.
     pub fn preload(&self) -> Result<usize> {
         let failure = (0..self.paths.len()).into_par_iter().find_map_first(|index| {
             if self.cache.is_full() { None } else { self.fill(index).err() }
@@ -196,61 +196,61 @@ impl ImageFiles {
         }
     }
 
-    /// What a user should know though it is not an error, such as a class of a test part whose
-    /// folder is empty: a sentence each.
+    /// Returns warnings about the data set, one sentence each, such as an empty class folder of a
+    /// test part.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Adds what a reader noticed.
+    /// Sets the warnings of a reader.
     pub(crate) fn with_warnings(self, warnings: Vec<String>) -> Self {
         Self { warnings, ..self }
     }
 
-    /// The images that were left out.
+    /// Returns the images that were left out.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
 
-    /// Where each image was among those that the data set was made of; they differ where some were
-    /// left out.
+    /// Returns the index of each image in the list that the data set was created from. These differ
+    /// from 0, 1, ... if some images were left out.
     pub fn kept(&self) -> &[usize] {
         &self.kept
     }
 
-    /// The file of each image, below [`root`](Self::root).
+    /// Returns the file of each image, relative to [`root`](Self::root).
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
 
-    /// The folder.
+    /// Returns the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Makes sure that an image decodes, and keeps it where the budget allows.
+    /// Checks that an image decodes, and caches it if the budget allows.
     fn fill(&self, index: usize) -> Result<()> {
         if self.cache.get(index).is_none() {
-            let picture = self.decode(index)?;
-            self.keep(index, &picture);
+            let image = self.decode(index)?;
+            self.keep(index, &image);
         }
         Ok(())
     }
 
     fn decode(&self, index: usize) -> Result<Image> {
         let path = self.root.join(&self.paths[index]);
-        let picture = decode(&path, self.config.max_file_bytes, self.config.max_pixels)?;
+        let image = decode(&path, self.config.max_file_bytes, self.config.max_pixels)?;
         match self.config.size {
-            Some([height, width]) if [height, width] != [picture.height, picture.width] => {
-                let found = format!("{} x {}", picture.height, picture.width);
+            Some([height, width]) if [height, width] != [image.height, image.width] => {
+                let found = format!("{} x {}", image.height, image.width);
                 Err(Error::format(&path, "height and width", format!("{height} x {width}"), found))
             }
-            _ => Ok(picture),
+            _ => Ok(image),
         }
     }
 
-    fn keep(&self, index: usize, picture: &Image) {
-        self.cache.keep(index, picture, picture.pixels.len() as u64);
+    fn keep(&self, index: usize, image: &Image) {
+        self.cache.keep(index, image, image.pixels.len() as u64);
     }
 }
 
@@ -275,7 +275,7 @@ impl ImageSource for ImageFiles {
         3
     }
 
-    /// What [`FilesConfig::size`] says.
+    /// Returns the shape that [`FilesConfig::size`] implies.
     fn common_shape(&self) -> Option<[usize; 3]> {
         self.config.size.map(|[height, width]| [3, height, width])
     }
@@ -292,15 +292,15 @@ impl ImageSource for ImageFiles {
         if index >= self.paths.len() {
             return Err(Error::Index { index, len: self.paths.len() });
         }
-        if let Some(picture) = self.cache.get(index) {
-            return Ok(picture.clone());
+        if let Some(image) = self.cache.get(index) {
+            return Ok(image.clone());
         }
-        let picture = self.decode(index)?;
-        self.keep(index, &picture);
-        Ok(picture)
+        let image = self.decode(index)?;
+        self.keep(index, &image);
+        Ok(image)
     }
 
-    /// The 64-bit FNV-1a hash of paths, sizes of files and labels.
+    /// Returns the 64-bit FNV-1a hash of paths, file sizes and labels.
     fn digest(&self) -> u64 {
         self.digest
     }
@@ -311,7 +311,7 @@ impl std::fmt::Debug for ImageFiles {
         f.debug_struct("ImageFiles")
             .field("name", &self.name)
             .field("root", &self.root)
-            .field("pictures", &self.paths.len())
+            .field("images", &self.paths.len())
             .field("classes", &self.class_names.len())
             .field("skipped", &self.skipped.len())
             .finish_non_exhaustive()
@@ -326,7 +326,7 @@ fn digest(paths: &[PathBuf], sizes: &[u64], labels: &[u32]) -> u64 {
     files.fold(Fingerprint::default(), one).value()
 }
 
-/// Keeps the items that have no failure.
+/// Keeps the items without a failure.
 fn retain<T>(items: &mut Vec<T>, failures: &[Option<String>]) {
     let mut failures = failures.iter();
     items.retain(|_| failures.next().is_some_and(Option::is_none));

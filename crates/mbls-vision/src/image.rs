@@ -1,4 +1,4 @@
-//! Images, samples and batches of them.
+//! Images, samples and batches of samples.
 
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -18,33 +18,33 @@ pub struct Image {
 }
 
 impl Image {
-    /// Channels, height and width.
+    /// Returns channels, height and width.
     pub fn shape(&self) -> [usize; 3] {
         [self.channels, self.height, self.width]
     }
 
-    /// Whether there are pixels, as many as the shape says.
+    /// Checks that the number of pixels is at least 1 and matches the shape.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value).
+    /// [`Error::Value`](mbls_io::Error::Value) otherwise.
     pub fn validate(&self) -> Result<()> {
         let len = self.shape().iter().try_fold(1usize, |len, &size| len.checked_mul(size));
         if len == Some(self.pixels.len()) && len != Some(0) {
             return Ok(());
         }
         let expected = format!("values of shape {:?}, at least 1", self.shape());
-        Err(Error::value("picture", expected, format!("{} values", self.pixels.len())))
+        Err(Error::value("image", expected, format!("{} values", self.pixels.len())))
     }
 
-    /// The values divided by the one that means 1.
+    /// Returns the values divided by `full_scale`, the value that means 1.
     pub fn scaled(&self, full_scale: u8) -> Vec<f32> {
         let scale = f32::from(full_scale);
         self.pixels.iter().map(|&value| f32::from(value) / scale).collect()
     }
 }
 
-/// One image ready for a network, with its label.
+/// One image prepared for a network, with its label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The values, channel by channel, row by row.
@@ -53,7 +53,7 @@ pub struct Sample {
     pub shape: [usize; 3],
     /// The class.
     pub label: u32,
-    /// What was mixed into the image.
+    /// The second class, if another image was mixed in.
     pub partner: Option<Partner>,
 }
 
@@ -62,11 +62,11 @@ pub struct Sample {
 pub struct Partner {
     /// The class.
     pub label: u32,
-    /// How much of the image is of it, 0..=1.
+    /// The weight of this class in the image, 0..=1.
     pub weight: f32,
 }
 
-/// Images of one shape with their labels.
+/// Images of the same shape with their labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageBatch {
     /// The values, image by image.
@@ -75,32 +75,32 @@ pub struct ImageBatch {
     pub shape: [usize; 4],
     /// The classes.
     pub labels: Vec<u32>,
-    /// The second class of each image, where one of them is mixed; an image that is not has its
-    /// own class with weight 0.
+    /// The second class of each image, if any image of the batch is mixed; an image that is not
+    /// mixed has its own class with weight 0.
     pub partners: Option<Vec<Partner>>,
 }
 
 impl ImageBatch {
-    /// The images as a tensor of shape `[N, C, H, W]`.
+    /// Returns the images as a tensor of shape `[N, C, H, W]`.
     ///
     /// # Errors
     ///
-    /// What candle reports; also where `pixels` does not fill `shape`.
+    /// Errors of candle; also if `pixels` does not fill `shape`.
     pub fn images(&self, device: &Device) -> candle_core::Result<Tensor> {
         Tensor::from_slice(&self.pixels, &self.shape, device)
     }
 
-    /// The labels as a `u32` tensor of shape `[N]`.
+    /// Returns the labels as a `u32` tensor of shape `[N]`.
     ///
     /// # Errors
     ///
-    /// What candle reports.
+    /// Errors of candle.
     pub fn labels(&self, device: &Device) -> candle_core::Result<Tensor> {
         Tensor::from_slice(&self.labels, self.labels.len(), device)
     }
 
-    /// The probability of each class: 1 for the image's own, shared with its partner's where it is
-    /// mixed.
+    /// Returns the target probability of each class: 1 for the image's own class, shared with its
+    /// partner's class if it is mixed.
     ///
     /// ```
     /// use mbls_vision::{ImageBatch, Partner};
@@ -118,12 +118,12 @@ impl ImageBatch {
     ///
     /// # Errors
     ///
-    /// A label that is not below `classes`, partners of another number than the images, what candle
-    /// reports.
+    /// If a label is not below `classes`, or the number of partners differs from the number of
+    /// images; errors of candle.
     pub fn soft_targets(&self, classes: usize, device: &Device) -> candle_core::Result<Tensor> {
         let partners = match &self.partners {
             Some(partners) if partners.len() != self.labels.len() => {
-                candle_core::bail!("{} partners of {} pictures", partners.len(), self.labels.len())
+                candle_core::bail!("{} partners of {} images", partners.len(), self.labels.len())
             }
             partners => partners.as_deref().unwrap_or_default(),
         };
@@ -133,9 +133,7 @@ impl ImageBatch {
             for (label, weight) in [(label, 1.0 - partner.weight), (partner.label, partner.weight)]
             {
                 if label as usize >= classes {
-                    candle_core::bail!(
-                        "label of picture {i}: expected 0..{classes}, found {label}"
-                    );
+                    candle_core::bail!("label of image {i}: expected 0..{classes}, found {label}");
                 }
                 targets[i * classes + label as usize] += weight;
             }
@@ -144,7 +142,7 @@ impl ImageBatch {
     }
 }
 
-/// Puts samples of one shape into an [`ImageBatch`].
+/// Collates samples of the same shape into an [`ImageBatch`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImageCollate;
 

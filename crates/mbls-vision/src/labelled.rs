@@ -4,10 +4,10 @@ use crate::{Error, Image, ImageSource, Result, Sample};
 use mbls_data::{Dataset, Seed};
 use mbls_io::Fingerprint;
 
-/// Images of one shape with their labels, in memory as 8-bit values.
+/// Images of the same shape with their labels, in memory as 8-bit values.
 ///
-/// As a [`Dataset`] it gives each image with its values scaled to 0..1 and nothing else done to it;
-/// see [`AugmentedImages`](crate::AugmentedImages) for more.
+/// As a [`Dataset`] it returns each image scaled to 0..1 without further changes; see
+/// [`AugmentedImages`](crate::AugmentedImages) for more.
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
@@ -31,14 +31,14 @@ pub struct LabelledImages {
 }
 
 impl LabelledImages {
-    /// Images of `shape` (channels, height, width), one after the other in `pixels`; the value
-    /// `full_scale` means 1.
+    /// Creates a data set of images of `shape` (channels, height, width), concatenated in `pixels`;
+    /// the value `full_scale` means 1.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value), naming the data set and the field, where a size is
-    /// 0, `pixels` is not `labels.len()` images, a label is not below `classes` or a value is
-    /// above `full_scale`.
+    /// [`Error::Value`](mbls_io::Error::Value), naming the data set and the field, if a size is 0,
+    /// the length of `pixels` is not that of `labels.len()` images, a label is not below `classes`
+    /// or a value is above `full_scale`.
     pub fn new(
         name: impl Into<String>,
         shape: [usize; 3],
@@ -63,12 +63,12 @@ impl LabelledImages {
         }
         let bytes = shape.iter().try_fold(labels.len(), |bytes, &size| bytes.checked_mul(size));
         if bytes != Some(pixels.len()) {
-            let expected = format!("{} pictures of shape {shape:?}", labels.len());
+            let expected = format!("{} images of shape {shape:?}", labels.len());
             return error("pixels".into(), expected, format!("{} values", pixels.len()));
         }
         if let Some(i) = labels.iter().position(|&label| label as usize >= classes) {
             return error(
-                format!("label of picture {i}"),
+                format!("label of image {i}"),
                 format!("0..={}", classes - 1),
                 labels[i].to_string(),
             );
@@ -76,9 +76,9 @@ impl LabelledImages {
         if full_scale < u8::MAX
             && let Some(i) = pixels.iter().position(|&value| value > full_scale)
         {
-            let picture = i / shape.iter().product::<usize>();
+            let image = i / shape.iter().product::<usize>();
             return error(
-                format!("value in picture {picture}"),
+                format!("value in image {image}"),
                 format!("0..={full_scale}"),
                 pixels[i].to_string(),
             );
@@ -86,11 +86,11 @@ impl LabelledImages {
         Ok(Self { name, shape, pixels, labels, classes, class_names: Vec::new(), full_scale })
     }
 
-    /// Names the classes, in the order of the labels.
+    /// Sets the names of the classes, in the order of the labels.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where there is not one name for each class.
+    /// [`Error::Value`](mbls_io::Error::Value) if there is not exactly one name per class.
     pub fn with_class_names<S: Into<String>>(
         self,
         names: impl IntoIterator<Item = S>,
@@ -103,16 +103,16 @@ impl LabelledImages {
         Ok(Self { class_names, ..self })
     }
 
-    /// Channels, height and width of each image.
+    /// Returns channels, height and width of each image.
     pub fn shape(&self) -> [usize; 3] {
         self.shape
     }
 
-    /// The values of image `index`, channel by channel.
+    /// Returns the values of image `index`, channel by channel.
     ///
     /// # Errors
     ///
-    /// [`Error::Index`].
+    /// [`Error::Index`] past the end.
     pub fn pixels(&self, index: usize) -> Result<&[u8]> {
         let size: usize = self.shape.iter().product();
         if index >= self.labels.len() {
@@ -156,7 +156,7 @@ impl ImageSource for LabelledImages {
         Ok(Image { channels, height, width, pixels: self.pixels(index)?.to_vec() })
     }
 
-    /// The 64-bit FNV-1a hash of shape, pixels and labels.
+    /// Returns the 64-bit FNV-1a hash of shape, pixels and labels.
     fn digest(&self) -> u64 {
         let shape = self
             .shape

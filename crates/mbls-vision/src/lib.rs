@@ -1,8 +1,7 @@
 //! Image classification: data sets, transforms and residual networks.
 //!
-//! Images stay `u8` in memory ([`LabelledImages`]); [`AugmentedImages`] makes the floats of one
-//! image when it is asked for. Readers of the usual data sets are in [`dataset`], networks in
-//! [`model`].
+//! Images stay `u8` in memory ([`LabelledImages`]); [`AugmentedImages`] computes the floats of an
+//! image on demand. Readers of common data sets are in [`dataset`], networks in [`model`].
 
 mod augmented;
 #[cfg(feature = "candle-datasets")]

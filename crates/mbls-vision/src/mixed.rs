@@ -1,4 +1,4 @@
-//! Samples mixed in pairs.
+//! Mixing of samples in pairs: mixup and CutMix.
 
 use crate::transform::validate_probability;
 use crate::{Error, Partner, Result, Sample};
@@ -8,34 +8,34 @@ use rand_distr::{Beta, Distribution};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// How two samples become one; in settings `{ kind = "mixup", alpha = 0.2 }`.
+/// The method of mixing two samples; in settings `{ kind = "mixup", alpha = 0.2 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Mix {
-    /// The pixels' weighted mean: `lambda x + (1 - lambda) x'`.
+    /// The weighted mean of the pixels: `lambda x + (1 - lambda) x'`.
     ///
     /// # References
     ///
     /// Zhang et al.: mixup: Beyond Empirical Risk Minimization (ICLR 2018).
     Mixup {
-        /// `lambda` is drawn from Beta(alpha, alpha); 0.01..=100.
+        /// `lambda` is sampled from Beta(alpha, alpha); 0.01..=100.
         alpha: f64,
-        /// How many samples are mixed, 0..=1.
+        /// The probability that a sample is mixed, 0..=1.
         #[serde(default = "always")]
         probability: f64,
     },
-    /// A rectangle of the partner, of the image's shape and an area of `1 - lambda`, at a random
-    /// place; what sticks out of the image is cut off, and `lambda` becomes the part that is
-    /// left of the image.
+    /// Pastes a rectangle of the partner, with the aspect ratio of the image and an area of
+    /// `1 - lambda`, at a random position. The part outside of the image is cut off, and `lambda`
+    /// becomes the remaining share of the image.
     ///
     /// # References
     ///
     /// Yun et al.: CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
     /// Features (ICCV 2019).
     CutMix {
-        /// `lambda` is drawn from Beta(alpha, alpha); 0.01..=100.
+        /// `lambda` is sampled from Beta(alpha, alpha); 0.01..=100.
         alpha: f64,
-        /// How many samples are mixed, 0..=1.
+        /// The probability that a sample is mixed, 0..=1.
         #[serde(default = "always")]
         probability: f64,
     },
@@ -61,11 +61,11 @@ impl Mix {
         }
     }
 
-    /// Whether the settings are allowed.
+    /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) that names the setting.
+    /// [`Error::Value`](mbls_io::Error::Value) that names the invalid setting.
     pub fn validate(&self) -> Result<()> {
         let (alpha, probability) = self.settings();
         if !(0.01..=100.0).contains(&alpha) {
@@ -75,11 +75,11 @@ impl Mix {
     }
 }
 
-/// Samples of a data set, each mixed with another one of it.
+/// Samples of a data set, each mixed with another sample.
 ///
-/// The partner is drawn uniformly from the whole data set, the sample itself included, and prepared
-/// with a seed of its own: a sample is a function of index and seed, and where it is not mixed, it
-/// is the data set's own.
+/// The partner is sampled uniformly from the whole data set, including the sample itself, and
+/// prepared with a separate seed. A sample is a function of index and seed; a sample that is not
+/// mixed is unchanged.
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
@@ -90,7 +90,7 @@ impl Mix {
 /// let mixed = Mixed::new(images, Mix::Mixup { alpha: 0.4, probability: 1.0 })?;
 /// let sample = mixed.get(0, Seed(5))?;
 /// let partner = sample.partner.unwrap();
-/// // Of the black image, brightened by as much as there is of the white one.
+/// // A black image, brightened in proportion to the weight of the white one.
 /// assert_eq!(sample.pixels[0], if partner.label == 1 { partner.weight } else { 0.0 });
 /// # Ok::<(), mbls_vision::Error>(())
 /// ```
@@ -102,11 +102,11 @@ pub struct Mixed<D> {
 }
 
 impl<D: Dataset<Item = Sample>> Mixed<D> {
-    /// The samples of `dataset`, mixed.
+    /// Creates a data set of mixed samples of `dataset`.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed.
+    /// [`Error::Value`](mbls_io::Error::Value) for invalid settings.
     pub fn new(dataset: Arc<D>, mix: Mix) -> Result<Self> {
         mix.validate()?;
         let (alpha, _) = mix.settings();
@@ -115,7 +115,7 @@ impl<D: Dataset<Item = Sample>> Mixed<D> {
         Ok(Self { dataset, mix, lambda })
     }
 
-    /// The samples as they are before.
+    /// Returns the underlying data set.
     pub fn dataset(&self) -> &Arc<D> {
         &self.dataset
     }
@@ -171,7 +171,7 @@ fn blend(pixels: &mut [f32], partner: &[f32], share: f32) -> f32 {
     share
 }
 
-/// Pastes a rectangle of `partner` into `sample`; the part of the image that it takes.
+/// Pastes a rectangle of `partner` into `sample` and returns its share of the image.
 fn paste(sample: &mut Sample, partner: &Sample, share: f64, rng: &mut impl Rng) -> f32 {
     let [_, height, width] = sample.shape;
     let half = 0.5 * share.sqrt();

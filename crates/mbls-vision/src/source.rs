@@ -1,22 +1,22 @@
-//! Labelled images, wherever they are.
+//! The interface of labelled image data sets.
 
 use crate::{Error, Image, Result};
 
-/// Labelled images that can be had one by one: in memory, of one size
+/// A data set of labelled images with access by index: in memory, of one size
 /// ([`LabelledImages`](crate::LabelledImages)), or in files, of any size.
 ///
-/// What is random has no place here: `image(i)` is the same image every time.
+/// Nothing here is random: `image(i)` returns the same image every time.
 pub trait ImageSource: Send + Sync + std::fmt::Debug {
-    /// The data set's name.
+    /// Returns the name of the data set.
     fn name(&self) -> &str;
 
-    /// The class of each image.
+    /// Returns the class of each image.
     fn labels(&self) -> &[u32];
 
-    /// Number of classes; every label is below it.
+    /// Returns the number of classes; every label is below it.
     fn classes(&self) -> usize;
 
-    /// The classes' names in the order of the labels; empty where the data set has none.
+    /// Returns the names of the classes in the order of the labels; empty if the data set has none.
     fn class_names(&self) -> &[String] {
         &[]
     }
@@ -35,18 +35,18 @@ pub trait ImageSource: Send + Sync + std::fmt::Debug {
         Ok(counts)
     }
 
-    /// Number of channels of every image.
+    /// Returns the number of channels of every image.
     fn channels(&self) -> usize;
 
-    /// Channels, height and width, where all images have the same.
+    /// Returns channels, height and width, if all images have the same.
     fn common_shape(&self) -> Option<[usize; 3]>;
 
-    /// Channels, height and width of image `index` as it is stored, before it became RGB. Nothing
-    /// is decoded where a header says it.
+    /// Returns channels, height and width of image `index` as stored, before conversion to RGB.
+    /// Nothing is decoded if a header contains them.
     ///
     /// # Errors
     ///
-    /// As [`image`](Self::image).
+    /// As for [`image`](Self::image).
     fn stored_shape(&self, index: usize) -> Result<[usize; 3]> {
         match self.common_shape() {
             Some(shape) if index < self.labels().len() => Ok(shape),
@@ -54,20 +54,20 @@ pub trait ImageSource: Send + Sync + std::fmt::Debug {
         }
     }
 
-    /// The value that means 1: 255 for most data sets, 16 for the digits of 8x8 pixels.
+    /// Returns the value that means 1: 255 for most data sets, 16 for the digits of 8x8 pixels.
     fn full_scale(&self) -> u8 {
         u8::MAX
     }
 
-    /// Image `index`.
+    /// Returns image `index`.
     ///
     /// # Errors
     ///
-    /// [`Error::Index`](crate::Error::Index) past the end; what reading and decoding report, with
-    /// the file's name.
+    /// [`Error::Index`](crate::Error::Index) past the end; errors of reading and decoding, with the
+    /// name of the file.
     fn image(&self, index: usize) -> Result<Image>;
 
-    /// A number that tells data sets apart: of images and labels in memory, of paths, sizes and
-    /// labels of files.
+    /// Returns a number that identifies the data set: a hash of images and labels in memory, or of
+    /// paths, sizes and labels of files.
     fn digest(&self) -> u64;
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use mbls_io::listing::{entries, real};
-use mbls_vision::dataset::listing::is_picture;
+use mbls_vision::dataset::listing::is_image;
 use mbls_vision::{FilesConfig, Image, decode, decode_bytes};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -126,7 +126,7 @@ fn search(
         if entry.is_folder {
             ensure!(depth > 0, "{}: more than {DEEPEST} nested folders", below.display());
             search(root, &below, real, depth - 1, found)?;
-        } else if is_picture(&below) {
+        } else if is_image(&below) {
             found.push(ImageInput::File { path: root.join(&below), below });
         }
     }

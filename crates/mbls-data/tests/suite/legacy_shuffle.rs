@@ -1,4 +1,4 @@
-//! The legacy shuffle against values of numpy (`transforms.json` of the golden directory).
+//! Compares the legacy shuffle with values of NumPy (`transforms.json` of the golden directory).
 
 use mbls_data::LegacyShuffle;
 use mbls_testkit::golden;
@@ -30,7 +30,7 @@ fn permutations_are_numpys() {
 
 #[test]
 fn a_generator_goes_on() {
-    // numpy 2.4: np.random.seed(7), then two shuffles of list(range(10)) and one of list(range(3)).
+    // NumPy 2.4: np.random.seed(7), then two shuffles of list(range(10)) and one of list(range(3)).
     let mut shuffle = LegacyShuffle::new(7);
     assert_eq!(shuffle.permutation(10).unwrap(), A);
     assert_eq!(shuffle.permutation(10).unwrap(), B);

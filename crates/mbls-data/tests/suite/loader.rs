@@ -1,4 +1,4 @@
-//! The loader: order, independence of the workers, errors, dropping.
+//! Tests of the loader: order, independence of the number of workers, errors, dropping.
 
 use mbls_data::{Collate, DataLoader, Dataset, Error, LoaderConfig, Order, Result, Seed, Subset};
 use mbls_io::with_causes;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Items are (index, seed): what a batch consists of and what its randomness would be.
+/// Items are (index, seed), which shows the content of a batch and its randomness.
 struct Numbers {
     len: usize,
     fail: Option<(usize, Failure)>,
@@ -37,8 +37,8 @@ impl Dataset for Numbers {
         self.made.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(self.delay);
         match self.fail {
-            Some((at, Failure::Error)) if at == index => Err(Error::Other("broken picture".into())),
-            Some((at, Failure::Panic)) if at == index => panic!("bad picture {index}"),
+            Some((at, Failure::Error)) if at == index => Err(Error::Other("broken image".into())),
+            Some((at, Failure::Panic)) if at == index => panic!("bad image {index}"),
             _ => Ok((index, seed)),
         }
     }
@@ -86,7 +86,7 @@ proptest! {
         for workers in [1, 2, 4, 9] {
             prop_assert_eq!(&run(workers), &batches);
         }
-        // From any batch on they are the same, also from behind the last.
+        // The batches from any batch on are the same, also from beyond the last one.
         for first in [0, 1, batches.len() / 2, batches.len(), batches.len() + 3] {
             for workers in [0, 1, 2, 9] {
                 let config = LoaderConfig { batch_size, order, drop_last, workers, seed: Seed(seed) };
@@ -152,8 +152,8 @@ fn an_error_arrives_in_its_place_and_ends_the_epoch() {
             assert!(results[..4].iter().all(Result::is_ok));
             let message = with_causes(results[4].as_ref().unwrap_err());
             let expected = match failure {
-                Failure::Error => "item 23: broken picture",
-                Failure::Panic => "item 23: panic: bad picture 23",
+                Failure::Error => "item 23: broken image",
+                Failure::Panic => "item 23: panic: bad image 23",
             };
             assert_eq!(message, expected);
         }
@@ -195,13 +195,14 @@ fn dropping_an_epoch_stops_and_joins_its_workers() {
     epoch.next().unwrap().unwrap();
     drop(epoch);
     drop(loader);
-    // The workers held the data set: joined, they hold it no more, and nothing is made after them.
+    // The workers hold references to the data set. After they have ended, no reference is left and
+    // no item is created.
     assert_eq!(Arc::strong_count(&dataset), 1);
     let made = dataset.made.load(Ordering::SeqCst);
-    // Three workers, each with two finished batches, one that waits for room and one in the making,
-    // and the one taken.
+    // Three workers, each with two finished batches, one that waits for room and one in progress,
+    // plus the one received.
     assert!(made <= 3 * 4 * 10 + 10, "{made} items were made for one batch");
-    // An epoch dropped before its first batch, and one that was read to its end.
+    // An epoch dropped before its first batch, and one that was read to the end.
     let dataset = Arc::new(numbers(20));
     let loader =
         DataLoader::new(Arc::clone(&dataset), Arc::new(Together), config(10, Order::Shuffled, 2))
@@ -213,7 +214,7 @@ fn dropping_an_epoch_stops_and_joins_its_workers() {
 }
 
 #[test]
-fn batches_of_nothing_are_refused() {
+fn empty_batches_are_refused() {
     let error =
         DataLoader::new(Arc::new(numbers(3)), Arc::new(Together), config(0, Order::Sequential, 0))
             .err()

@@ -1,4 +1,4 @@
-//! Seeds, splits and the loader, used as other crates use them.
+//! Tests of seeds, splits and the loader through the public interface.
 
 mod legacy_shuffle;
 mod loader;

@@ -1,4 +1,4 @@
-//! Splits: sizes, disjointness, shares of the classes, errors.
+//! Tests of splits: sizes, disjointness, class shares, errors.
 
 use mbls_data::{Seed, random_split, stratified_split};
 use proptest::prelude::*;
@@ -18,7 +18,8 @@ fn assert_parts(parts: &[Vec<usize>], sizes: &[usize], n: usize) {
     assert!(parts.iter().all(|part| part.is_sorted()));
 }
 
-/// Labels in which each of `members.len()` classes has the given number of items, in a mixed order.
+/// Returns labels in mixed order in which each of `members.len()` classes has the given number of
+/// items.
 fn labels_of(members: &[usize]) -> Vec<u32> {
     let mut labels: Vec<(u64, u32)> = Vec::new();
     for (class, &n) in members.iter().enumerate() {
@@ -43,7 +44,7 @@ proptest! {
         let parts = stratified_split(&labels, &sizes, Seed(seed)).unwrap();
         assert_parts(&parts, &sizes, n);
         prop_assert_eq!(&parts, &stratified_split(&labels, &sizes, Seed(seed)).unwrap());
-        // The slow check of each step: the quota of what is left, rounded down or up.
+        // Slow check of each step: the quota of the remaining items, rounded down or up.
         let mut left: Vec<usize> = members.clone();
         for part in &parts {
             let total: usize = left.iter().sum();
@@ -106,14 +107,13 @@ fn each_item_is_drawn_equally_often() {
             drawn[*i] += 1;
         }
     }
-    // 1,500 expected, standard deviation 27: six of them.
+    // 1,500 expected, standard deviation 27; the bounds are six standard deviations.
     assert!(drawn.iter().all(|&n| (1336..=1664).contains(&n)), "{drawn:?}");
 }
 
 #[test]
 fn ties_of_remainders_do_not_favour_a_class() {
-    // 2.5 places for each of four classes: two of them get a third one, which ones is up to the
-    // seed.
+    // 2.5 places for each of four classes: two of them get a third one, chosen by the seed.
     let labels = labels_of(&[10; 4]);
     let mut extra = [0u32; 4];
     for seed in 0..400 {

@@ -1,5 +1,5 @@
-//! The container of `torch.save` since version 1.6: a zip archive of stored entries, the pickle
-//! `data.pkl` and a file for every storage.
+//! The container of `torch.save` since version 1.6: a zip archive of stored entries with the pickle
+//! `data.pkl` and one file per storage.
 
 use super::pickle;
 use super::values::{Id, Parsed, Values};
@@ -46,7 +46,7 @@ pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
     Ok((values, object))
 }
 
-/// Where an entry's bytes lie, and their checksum.
+/// The byte range of an entry and its checksum.
 struct Entry {
     range: Range<usize>,
     crc: u32,
@@ -56,17 +56,16 @@ struct Entries(HashMap<String, Entry>);
 
 impl Entries {
     fn read(file: &[u8]) -> Parsed<Self> {
-        let wrong =
-            |e: zip::result::ZipError| format!("a zip archive that is cut off or damaged: {e}");
-        // Without this the crate guesses where the archive begins, from the size of the directory.
-        // PyTorch puts 76 bytes of zip64 records after that, and where the first entry of
-        // the directory takes 76 bytes, the guess is wrong.
+        let wrong = |e: zip::result::ZipError| format!("a truncated or damaged zip archive: {e}");
+        // Without this option the crate guesses the start of the archive from the size of the
+        // directory. PyTorch puts 76 bytes of zip64 records after the directory, so the guess is
+        // wrong if the first entry of the directory takes 76 bytes.
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
         let mut archive = ZipArchive::with_config(config, Cursor::new(file)).map_err(wrong)?;
         if archive.has_duplicate_names() {
-            return Err("the zip archive has two entries of one name".into());
+            return Err("the zip archive has two entries of the same name".into());
         }
-        // Each byte is then checked at most once.
+        // So each byte is checked at most once.
         if archive.has_overlapping_entries().map_err(wrong)? {
             return Err("entries of the zip archive overlap".into());
         }
@@ -94,7 +93,7 @@ impl Entries {
         Ok(Self(entries))
     }
 
-    /// The folder that everything lies in, named after the file that was first written.
+    /// Returns the folder that contains all entries, named after the file that was first written.
     fn root(&self) -> Parsed<&str> {
         let folder = |name: &'_ String| {
             name.strip_suffix("/data.pkl").is_some_and(|folder| !folder.contains('/'))
@@ -103,7 +102,7 @@ impl Entries {
         match (found.next(), found.next()) {
             (Some(name), None) => Ok(name.trim_end_matches("/data.pkl")),
             (None, _) => {
-                Err("a zip archive, but none of torch.save: it has no entry data.pkl".into())
+                Err("a zip archive, but not one of torch.save: it has no entry data.pkl".into())
             }
             (Some(_), Some(_)) => Err("the zip archive has several entries data.pkl".into()),
         }
@@ -113,10 +112,10 @@ impl Entries {
         self.checked(file, name).map(|range| range.map(|range| &file[range]))
     }
 
-    /// The place of an entry, `None` where there is no such entry.
+    /// Returns the byte range of an entry, `None` if there is no such entry.
     fn checked(&self, file: &[u8], name: &str) -> Option<Parsed<Range<usize>>> {
         let entry = self.0.get(name)?;
-        // PyTorch writes 0 where it was told to leave checksums out.
+        // PyTorch writes 0 if checksums are disabled.
         let damaged = entry.crc != 0 && crc32fast::hash(&file[entry.range.clone()]) != entry.crc;
         Some(if damaged {
             Err(format!("entry {name} is damaged: its checksum differs"))

@@ -1,37 +1,37 @@
-//! The numbers of a tensor, without a tensor library.
+//! Tensor data without a tensor library.
 
 use std::borrow::Cow;
 
-/// A type of number that a checkpoint may hold.
+/// The element type of a tensor in a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ElementType {
-    /// Floating point of 64 bits.
+    /// 64-bit floating point.
     F64,
-    /// Floating point of 32 bits.
+    /// 32-bit floating point.
     F32,
-    /// Floating point of 16 bits (IEEE binary16).
+    /// 16-bit floating point (IEEE binary16).
     F16,
-    /// Floating point of 16 bits with the exponent of 32 bits.
+    /// 16-bit floating point with an 8-bit exponent as in `F32` (bfloat16).
     BF16,
-    /// Signed integers of 64 bits.
+    /// Signed 64-bit integer.
     I64,
-    /// Signed integers of 32 bits.
+    /// Signed 32-bit integer.
     I32,
-    /// Signed integers of 16 bits.
+    /// Signed 16-bit integer.
     I16,
-    /// Signed integers of 8 bits.
+    /// Signed 8-bit integer.
     I8,
-    /// Unsigned integers of 32 bits.
+    /// Unsigned 32-bit integer.
     U32,
-    /// Unsigned integers of 8 bits.
+    /// Unsigned 8-bit integer.
     U8,
-    /// Truth values of one byte each: 0 is false, anything else is true.
+    /// Boolean of one byte: 0 is false, anything else is true.
     Bool,
 }
 
 impl ElementType {
-    /// Returns the number of bytes of one element.
+    /// Returns the size of one element in bytes.
     pub fn size(self) -> usize {
         match self {
             Self::F64 | Self::I64 => 8,
@@ -42,14 +42,14 @@ impl ElementType {
     }
 }
 
-/// The numbers of a tensor in row-major order.
+/// The elements of a tensor in row-major order.
 ///
-/// They lie in the checkpoint's memory where the file has them in this order.
+/// The bytes are borrowed from the checkpoint if the file stores them in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Array<'a> {
-    /// The type of the elements.
+    /// The element type.
     pub element: ElementType,
-    /// The shape, whose product is the number of elements.
+    /// The shape; the product of the sizes is the number of elements.
     pub shape: Vec<usize>,
     /// The elements, little-endian.
     pub bytes: Cow<'a, [u8]>,

@@ -1,20 +1,21 @@
-//! What the classes and functions named in a checkpoint mean here. Those of this list make tensors
-//! and containers; every other one makes an object that is carried along and never run.
+//! The meaning of the classes and functions named in a checkpoint. Those listed here create tensors
+//! and containers; every other name creates an opaque object that is kept and never run.
 
 use super::values::{Id, Node, Parsed, Values};
 use super::view::{Element, StorageRef, TensorRef};
 
-/// The most arguments of a function of the list.
+/// The maximum number of arguments of the functions listed here.
 const MAX_ARGUMENTS: usize = 8;
 
-/// The object of a persistent id: `torch.save` stores tensors' bytes apart from the pickle and
-/// refers to them so.
+/// Resolves a persistent id: `torch.save` stores tensor data outside of the pickle and refers to it
+/// by such ids.
 pub(super) fn persistent(values: &mut Values, id: Id) -> Parsed<Id> {
-    let wrong =
-        |values: &Values, id| Err(format!("{} is no reference to a storage", values.describe(id)));
+    let wrong = |values: &Values, id| {
+        Err(format!("{} is not a reference to a storage", values.describe(id)))
+    };
     let Some(parts) = values.tuple(id) else { return wrong(values, id) };
     match *parts {
-        // A class with its source text, of a module saved whole.
+        // A class with its source text, from a module that was pickled whole.
         [kind, class, ..] if values.str(kind) == Some("module") => Ok(class),
         [kind, class, key, _location, length, ref rest @ ..]
             if values.str(kind) == Some("storage") =>
@@ -26,20 +27,20 @@ pub(super) fn persistent(values: &mut Values, id: Id) -> Parsed<Id> {
                 _ => None,
             };
             let Some(element) = element else {
-                return Err(format!("{} is no class of storages", values.describe(class)));
+                return Err(format!("{} is not a storage class", values.describe(class)));
             };
             let Some(mut length) = values.index(length) else {
                 return Err(format!("a storage of {} elements", values.describe(length)));
             };
             if values.str(key).is_none() {
                 return Err(format!(
-                    "a storage's key is {}, expected a text",
+                    "a storage's key is {}, expected a string",
                     values.describe(key)
                 ));
             }
             let mut start = 0;
-            // Before version 0.4 a storage could be a part of another: (key, first element, number
-            // of elements).
+            // Before version 0.4 a storage could be a part of another storage: (key, first element,
+            // number of elements).
             if let Some(view) = rest.first().and_then(|&view| values.tuple(view)) {
                 let part = match *view {
                     [_, first, part] => values.index(first).zip(values.index(part)),
@@ -53,7 +54,7 @@ pub(super) fn persistent(values: &mut Values, id: Id) -> Parsed<Id> {
     }
 }
 
-/// The object that calling `callable` makes.
+/// Returns the object that calling `callable` creates.
 pub(super) fn call(values: &mut Values, callable: Id, arguments: Id) -> Parsed<Id> {
     let Some(given) = values.tuple(arguments) else {
         return Err(format!(
@@ -62,7 +63,7 @@ pub(super) fn call(values: &mut Values, callable: Id, arguments: Id) -> Parsed<I
         ));
     };
     let count = given.len();
-    // The first ones: a long tuple in the memo is not copied again and again.
+    // Only the first arguments are kept, so a long tuple in the memo is not copied repeatedly.
     let given: Vec<Id> = given.iter().take(MAX_ARGUMENTS).copied().collect();
     let Some((module, name)) = values.global(callable) else { return opaque(values, callable) };
     match (module, name) {
@@ -87,7 +88,7 @@ pub(super) fn call(values: &mut Values, callable: Id, arguments: Id) -> Parsed<I
         ("torch", "Size")
         | ("builtins" | "__builtin__", "tuple" | "list" | "set" | "frozenset") => match given[..] {
             [] => values.add(Node::List(Vec::new())),
-            // The same items: nothing here tells a copy from its original.
+            // The same items: a copy and its original are equivalent here.
             [items] if matches!(values.node(items), Node::Tuple(_) | Node::List(_)) => Ok(items),
             _ => opaque(values, callable),
         },
@@ -110,7 +111,7 @@ fn opaque(values: &mut Values, of: Id) -> Parsed<Id> {
     values.add(Node::Object { of, state: None })
 }
 
-/// A dict of another's entries or of a list of pairs.
+/// Creates a dict from the entries of another dict or from a list of pairs.
 fn dict(values: &mut Values, callable: Id, entries: Id) -> Parsed<Id> {
     let pairs = match values.node(entries) {
         Node::Dict(_) => return Ok(entries),
@@ -125,11 +126,12 @@ fn dict(values: &mut Values, callable: Id, entries: Id) -> Parsed<Id> {
     let count = pairs.len();
     let pairs: Option<Vec<(Id, Id)>> =
         pairs.iter().map(|id| pair(id).map(|[key, value]| (key, value))).collect();
-    let pairs = pairs.ok_or("a dict of something else than pairs")?;
+    let pairs = pairs.ok_or("a dict of something other than pairs")?;
     values.count_copied(count)?;
     values.add(Node::Dict(pairs))
 }
 
+/// Creates a tensor from
 /// `(storage, offset, shape, strides[, requires_grad, backward_hooks[, metadata]])`.
 fn tensor(values: &mut Values, given: &[Id], count: usize) -> Parsed<Id> {
     let [storage, offset, shape, stride, ref rest @ ..] = *given else {

@@ -1,6 +1,6 @@
-//! The container of `torch.save` before version 1.6: five pickles one after the other (a magic
-//! number, a version, facts about the machine, the object, the storages' keys), then every
-//! storage's length and bytes.
+//! The container of `torch.save` before version 1.6: five consecutive pickles (a magic number, a
+//! version, properties of the machine, the object, the keys of the storages), then the length and
+//! bytes of every storage.
 
 use super::pickle;
 use super::values::{Id, Node, Parsed, Values};
@@ -22,7 +22,7 @@ pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
     };
     let magic = next(&mut values)?;
     if !matches!(values.node(magic), Node::Big(bytes) if bytes[..] == MAGIC) {
-        return Err("a pickle, but none of torch.save".into());
+        return Err("a pickle, but not one of torch.save".into());
     }
     let version = next(&mut values)?;
     if values.int(version) != Some(VERSION) {
@@ -46,7 +46,7 @@ pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
     Ok((values, object))
 }
 
-/// Where each storage's bytes lie.
+/// Finds the byte range of each storage.
 fn storages(
     file: &[u8],
     start: usize,
@@ -70,12 +70,11 @@ fn storages(
     let mut at = start;
     for &key in keys {
         let Some(key) = values.str(key) else {
-            return Err(format!("a storage's key is {}, expected a text", values.describe(key)));
+            return Err(format!("a storage's key is {}, expected a string", values.describe(key)));
         };
-        let element = elements
-            .get(key)
-            .ok_or_else(|| format!("nothing tells the type of storage {key:?}"))?;
-        let cut = || format!("storage {key:?} is cut off");
+        let element =
+            elements.get(key).ok_or_else(|| format!("the type of storage {key:?} is not given"))?;
+        let cut = || format!("storage {key:?} is truncated");
         let data = at.checked_add(8).ok_or_else(cut)?;
         let length =
             file.get(at..data).and_then(|bytes| bytes.try_into().ok()).map(i64::from_le_bytes);

@@ -1,4 +1,4 @@
-//! Files of PyTorch and safetensors, read without running anything and without a tensor library.
+//! Reads files of PyTorch and safetensors without running code and without a tensor library.
 //!
 //! ```no_run
 //! use mbls_io::checkpoint::Checkpoint;
@@ -12,32 +12,32 @@
 //!
 //! # What is read
 //!
-//! The content decides, not the file's name:
+//! The content determines the format, not the file name:
 //!
-//! - files of `torch.save`: the zip archive that it writes since version 1.6, and the older format;
-//!   pickle protocols 2 to 5;
+//! - files of `torch.save`: the zip archive used since version 1.6, and the older format; pickle
+//!   protocols 2 to 5;
 //! - safetensors.
 //!
-//! The weights may be the object itself or lie one or two levels deep under a usual key
-//! (`state_dict`, `model`, ..). A file in which no weights are found, or two sets of them,
-//! is an error that says what it holds; [`Checkpoint::at`] then chooses.
+//! The weights may be the object itself or be one or two levels deep under a common key
+//! (`state_dict`, `model`, ..). A file with no weights, or with two sets of them, is an error that
+//! says what the file contains; [`Checkpoint::at`] then selects an entry.
 //!
 //! # What is not run
 //!
-//! A pickle is a program that may call any function. Here its names of classes and functions stay
-//! names: those that make tensors and the usual containers have a meaning here, every other call
-//! makes an opaque object, which may stand where no tensor is needed (an optimizer's state, a
-//! schedule, arguments) and is otherwise an error that names it.
+//! A pickle is a program that may call any function. Here, names of classes and functions remain
+//! names. Those that create tensors and common containers are interpreted. Every other call creates
+//! an opaque object, which is allowed where no tensor is needed (optimizer state, a schedule,
+//! arguments) and is otherwise an error that names it.
 //!
 //! # Limits
 //!
-//! Any bytes end in a checkpoint or an error. Beside the file itself, reading takes at most 128
-//! bytes for each byte of pickle or header, for at most 4 million objects; a tensor, and all
-//! weights together, at most the file's size and 16 MiB. Not read: big-endian files, compressed
-//! archives, TorchScript, modules pickled whole, the `.tar` files of PyTorch before 0.2, and
-//! complex, quantized and sparse tensors (each an error only where such a tensor is needed). An
-//! archive's checksums are held against its content; the other two formats have none, so that a
-//! changed weight in them cannot be noticed.
+//! Any input ends in a checkpoint or an error. In addition to the file itself, reading takes at
+//! most 128 bytes per byte of pickle or header, for at most 4 million objects; a tensor, and all
+//! weights together, take at most the size of the file plus 16 MiB. Not supported: big-endian
+//! files, compressed archives, TorchScript, modules pickled whole, the `.tar` files of PyTorch
+//! before 0.2, and complex, quantized and sparse tensors (each an error only if such a tensor is
+//! needed). The checksums of an archive are verified; the other two formats have none, so a changed
+//! weight in them is not detected.
 
 mod archive;
 mod array;
@@ -60,14 +60,14 @@ use std::path::Path;
 use std::sync::Arc;
 use values::{Id, Parsed, Values};
 
-/// How much larger than its file a tensor may be: broadcast tensors are stored once.
+/// Bytes by which a tensor may exceed the size of its file: broadcast tensors are stored once.
 const SPARE: usize = 16 << 20;
 
-/// The objects of a file of PyTorch or safetensors; see [the module](self).
+/// The objects of a PyTorch or safetensors file; see [the module](self).
 ///
-/// The file is kept in memory; a tensor is copied out of it when asked for.
+/// The file is kept in memory; a tensor is copied when it is requested.
 pub struct Checkpoint {
-    /// Its path, for messages.
+    /// The path, for messages.
     name: String,
     file: Vec<u8>,
     values: Values,
@@ -79,14 +79,14 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the file cannot be read, [`Error::Checkpoint`] where it is empty, cut
-    /// off, damaged, or of another kind.
+    /// [`Error::Io`] if the file cannot be read, [`Error::Checkpoint`] if it is empty, truncated,
+    /// damaged or of another format.
     pub fn read(path: &Path) -> Result<Self> {
         let file = std::fs::read(path).map_err(Error::io("read", path))?;
         Self::named(path.display().to_string(), file)
     }
 
-    /// Reads the content of a file.
+    /// Reads the content of a file from memory.
     ///
     /// # Errors
     ///
@@ -102,17 +102,17 @@ impl Checkpoint {
         }
     }
 
-    /// The object that was saved; of a safetensors file, the dict of its tensors.
+    /// Returns the object that was saved; for a safetensors file, the dict of its tensors.
     pub fn root(&self) -> Value<'_> {
         Value::new(self, self.root)
     }
 
-    /// The checkpoint with an entry of its object as the object, for weights under a key that is
-    /// not looked for, or of several sets: `Checkpoint::read(path)?.at("teacher")?`.
+    /// Replaces the root object by one of its entries, for weights under a key that is not searched
+    /// or for a file with several sets of weights: `Checkpoint::read(path)?.at("teacher")?`.
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] where there is no such entry.
+    /// [`Error::Checkpoint`] if there is no such entry.
     pub fn at(mut self, key: &str) -> Result<Self> {
         let Some(root) = self.root().get(key).map(|value| value.id()) else {
             return Err(self.error(format!("no entry {key:?} in {}", self.root())));
@@ -126,13 +126,12 @@ impl Checkpoint {
         &self.name
     }
 
-    /// Returns the weights by the names that they have in the file. A tensor that has two names
-    /// there is read once.
+    /// Returns the weights by their names in the file. A tensor with two names is read once.
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] where no weights or two sets of them are found, and where one cannot
-    /// be read.
+    /// [`Error::Checkpoint`] if no weights or two sets of them are found, or if a tensor cannot be
+    /// read.
     pub fn arrays(&self) -> Result<BTreeMap<String, Arc<Array<'_>>>> {
         let weights = weights::find(&self.values, self.root)
             .and_then(|weights| weights::read(&self.values, &weights, self.limit(), &self.file));
@@ -157,7 +156,7 @@ impl fmt::Debug for Checkpoint {
     }
 }
 
-/// How many bytes a tensor may take.
+/// The maximum size of a tensor in bytes.
 fn limit(file: &[u8]) -> usize {
     file.len().saturating_add(SPARE)
 }
@@ -167,20 +166,20 @@ fn parse(file: &[u8]) -> Parsed<(Values, Id)> {
     match file {
         [] => Err("the file is empty".into()),
         [b'P', b'K', 3, 4, ..] => archive::read(file, limit),
-        // Before the pickles: the size of a header may begin as they do, but their ninth byte is
-        // another.
+        // Tested before the pickles: the header size may begin with the same bytes, but a pickle's
+        // ninth byte differs.
         [_, _, _, _, _, _, _, _, b'{', ..] => safetensors::read(file, limit),
         [0x80, 2..=5, ..] => legacy::read(file, limit),
         _ => Err(format!("{}, expected a file of torch.save or safetensors", kind(file))),
     }
 }
 
-/// What a file of another kind looks like.
+/// Describes a file of another format.
 fn kind(file: &[u8]) -> String {
     let text = String::from_utf8_lossy(&file[..file.len().min(512)]).trim_start().to_lowercase();
     let begins = |with: &[u8]| file.starts_with(with);
     if text.starts_with("version https://git-lfs") {
-        "a pointer of git-lfs, whose file was not fetched".into()
+        "a git-lfs pointer whose file was not fetched".into()
     } else if text.starts_with("<!doctype html") || text.starts_with("<html") {
         "a web page".into()
     } else if begins(&[0x1f, 0x8b]) {

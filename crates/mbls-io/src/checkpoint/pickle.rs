@@ -1,14 +1,14 @@
-//! The part of Python's pickle format, protocols 2 to 5, that `torch.save` produces.
+//! The subset of Python's pickle format, protocols 2 to 5, that `torch.save` produces.
 //!
-//! A pickle is a program for a machine with a stack and a memo. This machine only builds data:
-//! names of classes and functions are kept as text, and calling one means what
-//! [`globals`](super::globals) says, which runs nothing.
+//! A pickle is a program for a machine with a stack and a memo. This implementation only builds
+//! data: names of classes and functions are kept as text, and [`globals`](super::globals) defines
+//! the result of calling them, which runs no code.
 
 use super::globals;
 use super::values::{Id, MAX_VALUES, Node, Parsed, Values};
 use std::collections::HashMap;
 
-/// Reads the pickle that begins at `start` and returns its object and the place after it.
+/// Reads the pickle that begins at `start` and returns its object and the position after it.
 pub(super) fn read(bytes: &[u8], start: usize, values: &mut Values) -> Parsed<(Id, usize)> {
     let mut machine = Machine {
         bytes,
@@ -37,21 +37,21 @@ struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
     stack: Vec<Id>,
-    /// Heights of the stack.
+    /// Stack heights at the marks.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
     values: &'a mut Values,
 }
 
 impl<'a> Machine<'a> {
-    /// Runs one opcode; yields the object where that is the last.
+    /// Runs one opcode; returns the object if it is the last opcode.
     fn step(&mut self, opcode: u8) -> Parsed<Option<Id>> {
         match opcode {
             b'\x80' => match self.byte()? {
                 2..=5 => {}
                 other => return Err(format!("protocol {other}, expected 2 to 5")),
             },
-            // A frame only tells how much could be read at once.
+            // A frame is only a hint for how much to read at once.
             b'\x95' => {
                 let length = self.u64()?;
                 if length > (self.bytes.len() - self.at) as u64 {
@@ -80,7 +80,7 @@ impl<'a> Machine<'a> {
             b'X' => self.push_text(|m| m.u32().map(u64::from))?,
             b'\x8c' => self.push_text(|m| m.byte().map(u64::from))?,
             b'\x8d' => self.push_text(Self::u64)?,
-            // The strings of Python 2, which were bytes.
+            // Strings of Python 2, which were bytes.
             b'U' | b'T' => {
                 let length = if opcode == b'U' { self.byte()?.into() } else { self.u32()?.into() };
                 let bytes = self.take(length)?;
@@ -155,7 +155,7 @@ impl<'a> Machine<'a> {
             b'\x93' => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 if self.values.str(module).is_none() || self.values.str(name).is_none() {
-                    return Err("the name of a class is no text".into());
+                    return Err("the name of a class is not a string".into());
                 }
                 self.push(Node::Global { module, name })?;
             }
@@ -166,7 +166,7 @@ impl<'a> Machine<'a> {
             }
             b'R' | b'\x81' | b'\x92' => {
                 if opcode == b'\x92' {
-                    // Keyword arguments, of calls that are not made.
+                    // Keyword arguments of calls that are not made.
                     self.pop()?;
                 }
                 let (arguments, callable) = (self.pop()?, self.pop()?);
@@ -176,8 +176,8 @@ impl<'a> Machine<'a> {
             b'b' => {
                 let state = self.pop()?;
                 let object = self.top()?;
-                // Attributes of what is known here, as `_metadata` of an OrderedDict, say nothing
-                // about tensors.
+                // Attributes of known objects, such as `_metadata` of an OrderedDict, do not affect
+                // tensors.
                 if let Node::Object { state: old, .. } = self.values.node_mut(object) {
                     *old = Some(state);
                 }
@@ -230,7 +230,7 @@ impl<'a> Machine<'a> {
         self.push(Node::Tuple(items.into()))
     }
 
-    /// The height of the stack at the last mark, below which nothing may be taken.
+    /// Returns the stack height at the last mark; nothing below it may be popped.
     fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
@@ -248,7 +248,7 @@ impl<'a> Machine<'a> {
         Ok(id)
     }
 
-    /// What was pushed since the last mark.
+    /// Pops everything pushed since the last mark.
     fn pop_marked(&mut self) -> Parsed<Vec<Id>> {
         let mark = self.marks.pop().ok_or("no mark on the stack")?;
         Ok(self.stack.split_off(mark))
@@ -259,7 +259,7 @@ impl<'a> Machine<'a> {
         match self.values.node_mut(target) {
             Node::List(list) => list.extend_from_slice(items),
             Node::Object { .. } => {}
-            _ => return Err(format!("{} is no list", self.values.describe(target))),
+            _ => return Err(format!("{} is not a list", self.values.describe(target))),
         }
         Ok(())
     }
@@ -272,7 +272,7 @@ impl<'a> Machine<'a> {
         match self.values.node_mut(target) {
             Node::Dict(entries) => entries.extend(pairs.iter().map(|&[key, value]| (key, value))),
             Node::Object { .. } => {}
-            _ => return Err(format!("{} is no dict", self.values.describe(target))),
+            _ => return Err(format!("{} is not a dict", self.values.describe(target))),
         }
         Ok(())
     }
@@ -328,7 +328,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// The name of an opcode as Python's `pickletools` gives it, or its number.
+/// Returns the name of an opcode as in Python's `pickletools`, or its number.
 fn name(opcode: u8) -> String {
     let name = match opcode {
         b'\x80' => "PROTO",

@@ -1,4 +1,4 @@
-//! Safetensors: a JSON header with names, types, shapes and places, then the bytes.
+//! The safetensors format: a JSON header with names, types, shapes and byte ranges, then the data.
 
 use super::array::ElementType;
 use super::values::{Id, Node, Parsed, Values};
@@ -6,11 +6,11 @@ use super::view::{Element, StorageRef, TensorRef};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
 
-/// Reads the file's tensors as one dict. The crate checks that the tensors fill the file without
-/// gap or overlap, and bounds the header.
+/// Reads the tensors of the file as one dict. The `safetensors` crate checks that the tensors fill
+/// the file without gaps or overlaps, and bounds the header.
 pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
     let (header, metadata) = SafeTensors::read_metadata(file)
-        .map_err(|e| format!("a safetensors file that is cut off or damaged: {e}"))?;
+        .map_err(|e| format!("a truncated or damaged safetensors file: {e}"))?;
     let data = header + size_of::<u64>();
     let mut values = Values::new();
     let mut entries = Vec::new();

@@ -6,13 +6,13 @@ use super::values::{Id, Node};
 use crate::Result;
 use std::fmt;
 
-/// An object of a [`Checkpoint`]: a tensor, number, text, dict, list, or an object of a class that
-/// is not known here.
+/// An object of a [`Checkpoint`]: a tensor, number, string, dict, list, or an object of an unknown
+/// class.
 ///
-/// Classes and functions are never run. Of an object that they would have made there are its name
-/// and its attributes.
+/// Classes and functions are never run. An object that they would have created has only its class
+/// name and attributes.
 ///
-/// What resuming a run of PyTorch needs beside the weights is found so:
+/// Example: reading what else a PyTorch run needs to resume:
 ///
 /// ```no_run
 /// use mbls_io::checkpoint::Checkpoint;
@@ -31,12 +31,12 @@ pub struct Value<'a> {
     id: Id,
 }
 
-/// What [`Value::get`] looks for.
+/// The key that [`Value::get`] looks up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key<'a> {
-    /// A text: a dict's key or an object's attribute.
+    /// A string: a key of a dict or an attribute of an object.
     Name(&'a str),
-    /// An integer: a dict's key or a place in a list or tuple.
+    /// An integer: a key of a dict or an index into a list or tuple.
     Number(i64),
 }
 
@@ -65,7 +65,7 @@ impl<'a> Value<'a> {
         self.checkpoint.values.node(self.id)
     }
 
-    /// The entry of a dict, the item of a list or tuple, or the attribute of an object.
+    /// Returns the entry of a dict, the item of a list or tuple, or the attribute of an object.
     pub fn get<'k>(&self, key: impl Into<Key<'k>>) -> Option<Self> {
         let id = match (self.node(), key.into()) {
             (Node::Object { state: Some(state), .. }, key) => {
@@ -90,12 +90,12 @@ impl<'a> Value<'a> {
             Node::Int(value) => key == Key::Number(*value),
             _ => false,
         };
-        // A later entry of the same key replaced the earlier ones.
+        // A later entry replaces earlier ones with the same key.
         let found = entries.iter().rev().find(|(key, _)| matches(*key));
         found.map(|&(_, value)| Self::new(self.checkpoint, value))
     }
 
-    /// The entries of a dict, in order; empty for anything else.
+    /// Iterates over the entries of a dict, in order; empty for other types.
     pub fn entries(&self) -> impl Iterator<Item = (Self, Self)> + use<'a> {
         let checkpoint = self.checkpoint;
         let entries = match self.node() {
@@ -107,7 +107,7 @@ impl<'a> Value<'a> {
             .map(move |&(key, value)| (Self::new(checkpoint, key), Self::new(checkpoint, value)))
     }
 
-    /// The items of a list, set or tuple; empty for anything else.
+    /// Iterates over the items of a list, set or tuple; empty for other types.
     pub fn items(&self) -> impl Iterator<Item = Self> + use<'a> {
         let checkpoint = self.checkpoint;
         let items = match self.node() {
@@ -118,12 +118,12 @@ impl<'a> Value<'a> {
         items.iter().map(move |&item| Self::new(checkpoint, item))
     }
 
-    /// Whether this is Python's `None`.
+    /// Returns whether this is Python's `None`.
     pub fn is_none(&self) -> bool {
         matches!(self.node(), Node::None)
     }
 
-    /// The value of a truth value.
+    /// Returns the value of a boolean.
     pub fn as_bool(&self) -> Option<bool> {
         match self.node() {
             Node::Bool(value) => Some(*value),
@@ -131,12 +131,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The value of an integer of at most 64 bits.
+    /// Returns the value of an integer of at most 64 bits.
     pub fn as_i64(&self) -> Option<i64> {
         self.checkpoint.values.int(self.id)
     }
 
-    /// The value of a float or an integer.
+    /// Returns the value of a float or an integer.
     pub fn as_f64(&self) -> Option<f64> {
         match self.node() {
             Node::Float(value) => Some(*value),
@@ -145,28 +145,28 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The text of a string.
+    /// Returns the text of a string.
     pub fn as_str(&self) -> Option<&'a str> {
         self.checkpoint.values.str(self.id)
     }
 
-    /// The class or function that a name means, or that would have made an object:
+    /// Returns the full name of a class or function, or of the class of an object:
     /// `torch.optim.sgd.SGD`.
     pub fn class(&self) -> Option<String> {
         self.checkpoint.values.maker(self.id)
     }
 
-    /// Whether this is a tensor.
+    /// Returns whether this is a tensor.
     pub fn is_tensor(&self) -> bool {
         matches!(self.node(), Node::Tensor(_))
     }
 
-    /// Returns the numbers of a tensor.
+    /// Returns the elements of a tensor.
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`](crate::Error::Checkpoint) for anything else, and for complex and
-    /// quantized numbers.
+    /// [`Error::Checkpoint`](crate::Error::Checkpoint) if this is not a tensor, or if its elements
+    /// are complex or quantized.
     pub fn array(&self) -> Result<Array<'a>> {
         let &Node::Tensor(index) = self.node() else {
             return Err(self.checkpoint.error(format!("{self}, expected a tensor")));
@@ -178,7 +178,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// What it is, in a few words: `a dict of 3`, `0.1`.
+/// Formats a short description: `a dict of 3`, `0.1`.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.checkpoint.values.describe(self.id))

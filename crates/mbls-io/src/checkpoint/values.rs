@@ -1,18 +1,18 @@
-//! The objects of a checkpoint, in one arena: an object that others refer to is stored once and
-//! named by its number.
+//! The objects of a checkpoint in one arena: a shared object is stored once and referred to by its
+//! number.
 
 use super::view::{StorageRef, TensorRef};
 use std::ops::Range;
 
-/// What a reader of one part returns; the text becomes
-/// [`Error::Checkpoint`](crate::Error::Checkpoint), with the file's name.
+/// The result of a parser; the error text becomes [`Error::Checkpoint`](crate::Error::Checkpoint),
+/// with the name of the file.
 pub(super) type Parsed<T> = Result<T, String>;
 
-/// The number of an object.
+/// The number of an object in the arena.
 pub(super) type Id = u32;
 
-/// The most objects of one checkpoint, and the most entries that its containers may copy from one
-/// another.
+/// The maximum number of objects of a checkpoint, and of entries that its containers may copy from
+/// each other.
 pub(super) const MAX_VALUES: usize = 1 << 22;
 
 #[derive(Debug)]
@@ -28,14 +28,14 @@ pub(super) enum Node {
     Tuple(Box<[Id]>),
     /// A list or a set.
     List(Vec<Id>),
-    /// The entries in order; a later one with the same key wins.
+    /// The entries in order; a later entry replaces earlier ones with the same key.
     Dict(Vec<(Id, Id)>),
-    /// The name of a class or function, which is never looked up: two strings.
+    /// The name of a class or function, which is never resolved: two strings.
     Global {
         module: Id,
         name: Id,
     },
-    /// What a class or function that is not known here would have made, and its attributes.
+    /// An object of an unknown class or function, and its attributes.
     Object {
         of: Id,
         state: Option<Id>,
@@ -88,8 +88,8 @@ impl Values {
         Ok(id)
     }
 
-    /// Counts entries that a container copies from another, which a short program can repeat
-    /// without end.
+    /// Counts entries that a container copies from another, because a short program can repeat such
+    /// copies without end.
     pub(super) fn count_copied(&mut self, entries: usize) -> Parsed<()> {
         self.copied = self.copied.saturating_add(entries);
         if self.copied > MAX_VALUES {
@@ -99,7 +99,7 @@ impl Values {
     }
 
     pub(super) fn node(&self, id: Id) -> &Node {
-        // Ids come from `add` alone.
+        // Ids are only created by `add`.
         &self.nodes[id as usize]
     }
 
@@ -132,7 +132,7 @@ impl Values {
         }
     }
 
-    /// Module and name of a class or function.
+    /// Returns the module and name of a class or function.
     pub(super) fn global(&self, id: Id) -> Option<(&str, &str)> {
         match self.node(id) {
             Node::Global { module, name } => Some((self.str(*module)?, self.str(*name)?)),
@@ -140,7 +140,7 @@ impl Values {
         }
     }
 
-    /// The class or function that a name means or that made an object, as Python writes it.
+    /// Returns the full Python name of a class or function, or of the one that created an object.
     pub(super) fn maker(&self, id: Id) -> Option<String> {
         let named = match self.node(id) {
             Node::Object { of, .. } => *of,
@@ -149,7 +149,7 @@ impl Values {
         self.global(named).map(|(module, name)| format!("{module}.{name}"))
     }
 
-    /// What an object is, for messages.
+    /// Describes an object for messages.
     pub(super) fn describe(&self, id: Id) -> String {
         match self.node(id) {
             Node::None => "None".into(),
@@ -167,15 +167,15 @@ impl Values {
             }
             Node::Object { .. } => match self.maker(id) {
                 Some(maker) => format!("an object made by {}, which is not run", shortened(&maker)),
-                None => "an object of unknown making".into(),
+                None => "an object of an unknown class".into(),
             },
             Node::Storage(_) => "a storage".into(),
             Node::Tensor(_) => "a tensor".into(),
         }
     }
 
-    /// Tells every storage where its bytes lie, then holds every tensor against its storage and
-    /// against `limit` bytes.
+    /// Sets the byte range of every storage, then checks every tensor against its storage and the
+    /// limit of `limit` bytes.
     pub(super) fn locate(
         &mut self,
         limit: usize,
@@ -191,7 +191,7 @@ impl Values {
     }
 }
 
-/// The first characters of a text that may be long.
+/// Returns the first characters of a possibly long text.
 pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}...", &text[..end]),

@@ -1,21 +1,21 @@
-//! Where the numbers of a tensor lie: a storage of bytes, and a strided view of it.
+//! Tensors as strided views of storages.
 
 use super::array::{Array, ElementType};
 use super::values::{Id, Parsed, Values};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A type of number as a file stores it.
+/// The element type of a storage in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Element {
-    /// One that can be read.
+    /// A type that can be read.
     Known(ElementType),
-    /// Another one, of this many bytes.
+    /// Another type, of this size in bytes.
     Unknown(usize),
 }
 
 impl Element {
-    /// The element of a storage class of PyTorch.
+    /// Returns the element type of a PyTorch storage class.
     pub(super) fn of_storage(class: &str) -> Option<Self> {
         Some(match class {
             "DoubleStorage" => Self::Known(ElementType::F64),
@@ -46,17 +46,17 @@ impl Element {
     }
 }
 
-/// Bytes of a file that tensors view.
+/// A byte range of a file that tensors view.
 #[derive(Debug)]
 pub(super) struct StorageRef {
-    /// The name of the bytes within the file, a string.
+    /// The name of the storage within the file, a string.
     pub(super) key: Id,
     pub(super) element: Element,
-    /// The first element, where this is a part of what `key` names.
+    /// The first element, if this is a part of the storage `key`.
     pub(super) start: usize,
-    /// How many elements.
+    /// Number of elements.
     pub(super) length: usize,
-    /// Where the bytes lie; empty until located.
+    /// The byte range; empty until located.
     range: Range<usize>,
 }
 
@@ -95,11 +95,12 @@ pub(super) struct TensorRef {
     pub(super) shape: Id,
     /// A tuple of integers, in elements.
     pub(super) stride: Id,
-    /// Whether the numbers mean something else than they say: the conjugate or the negative.
+    /// Whether this is a lazily conjugated or negated view, so the stored numbers are not its
+    /// values.
     pub(super) marked: bool,
 }
 
-/// A part of a file, seen in a type and shape.
+/// A byte range of a file with an element type and a shape.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct View {
     storage: usize,
@@ -109,13 +110,13 @@ pub(super) struct View {
 }
 
 impl View {
-    /// How many bytes a copy takes.
+    /// Returns the size of a copy in bytes.
     pub(super) fn byte_count(&self) -> usize {
         self.layout.count * self.element.size()
     }
 }
 
-/// The shape and strides of a tensor whose every element lies within its storage.
+/// The shape and strides of a tensor all of whose elements are within its storage.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Layout {
     shape: Vec<usize>,
@@ -123,11 +124,11 @@ pub(super) struct Layout {
     count: usize,
 }
 
-/// As many axes as PyTorch allows.
+/// PyTorch's maximum number of axes.
 const MAX_AXES: usize = 64;
 
 impl TensorRef {
-    /// Checks the tensor.
+    /// Checks the tensor and returns its layout.
     pub(super) fn layout(&self, values: &Values, limit: usize) -> Parsed<Layout> {
         let sizes = |what: &str, id: Id| -> Parsed<Vec<usize>> {
             let items = values
@@ -151,8 +152,8 @@ impl TensorRef {
         if shape.len() != stride.len() {
             return Err(format!("a tensor of shape {shape:?} has the strides {stride:?}"));
         }
-        // With an axis of size 0 the product is 0 whatever the others are, but whoever multiplies
-        // them one after the other must not overflow.
+        // With an axis of size 0 the product is 0 whatever the others are, but multiplying the
+        // sizes one by one must not overflow either.
         let spread =
             shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1)));
         let storage = &values.storages[self.storage as usize];
@@ -175,7 +176,7 @@ impl TensorRef {
         Ok(Layout { shape, stride, count })
     }
 
-    /// What is equal where two tensors show the same numbers in the same shape.
+    /// Returns a key that is equal for tensors that view the same numbers in the same shape.
     pub(super) fn view(&self, values: &Values, limit: usize) -> Parsed<View> {
         let storage = &values.storages[self.storage as usize];
         Ok(View {
@@ -186,7 +187,7 @@ impl TensorRef {
         })
     }
 
-    /// The numbers, in row-major order.
+    /// Reads the elements in row-major order.
     pub(super) fn read<'a>(
         &self,
         values: &Values,
@@ -227,7 +228,7 @@ impl Layout {
         })
     }
 
-    /// The elements in row-major order.
+    /// Copies the elements in row-major order.
     fn gather(&self, bytes: &[u8], offset: usize, size: usize) -> Vec<u8> {
         let mut gathered = Vec::with_capacity(self.count * size);
         let mut index = vec![0; self.shape.len()];

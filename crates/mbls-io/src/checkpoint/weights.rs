@@ -1,4 +1,4 @@
-//! Which dict of a checkpoint holds the weights, and under which names.
+//! Finds the dict of a checkpoint that contains the weights.
 
 use super::array::Array;
 use super::values::{Id, Node, Parsed, Values, shortened};
@@ -6,7 +6,7 @@ use super::view::TensorRef;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Keys that training programs store the weights under.
+/// Keys under which training programs store the weights.
 const KEYS: [&str; 10] = [
     "state_dict",
     "model_state_dict",
@@ -20,17 +20,17 @@ const KEYS: [&str; 10] = [
     "net_state_dict",
 ];
 
-/// Keys of averaged weights, taken where there are no others.
+/// Keys of averaged weights, used if there are no others.
 const AVERAGED_KEYS: [&str; 6] =
     ["ema", "ema_state_dict", "state_dict_ema", "model_ema", "params_ema", "ema_model"];
 
-/// Deep enough for `{"model": {"state_dict": {..}}}`.
+/// The maximum search depth, enough for `{"model": {"state_dict": {..}}}`.
 const DEPTH: usize = 2;
 
-/// The most entries that a message lists.
+/// The maximum number of entries listed in a message.
 const LISTED: usize = 12;
 
-/// The weights by name.
+/// Returns the weights by name.
 pub(super) fn find(values: &Values, root: Id) -> Parsed<BTreeMap<String, TensorRef>> {
     let mut found = Vec::new();
     search(values, root, &KEYS, "", DEPTH, &mut found);
@@ -54,8 +54,8 @@ pub(super) fn find(values: &Values, root: Id) -> Parsed<BTreeMap<String, TensorR
     Ok(weights)
 }
 
-/// Reads tensors; together they may take `limit` bytes, where the same view of the same storage
-/// counts, and is read, once.
+/// Reads tensors that may take `limit` bytes in total. Tensors with the same view of the same
+/// storage are read and counted once.
 pub(super) fn read<'a>(
     values: &Values,
     weights: &BTreeMap<String, TensorRef>,
@@ -90,7 +90,7 @@ fn entries(values: &Values, id: Id) -> &[(Id, Id)] {
     }
 }
 
-/// Whether a dict holds tensors by name and nothing else, but for what a module may add of its own.
+/// Returns whether a dict contains only tensors by name, except for the `_extra_state` of modules.
 fn holds_weights(values: &Values, id: Id) -> bool {
     let tensor = |value| matches!(values.node(value), Node::Tensor(_));
     let extra = |name: &str| name.rsplit('.').next() == Some("_extra_state");
@@ -126,7 +126,7 @@ fn search(
     }
 }
 
-/// What a file holds instead of weights.
+/// Describes the content of a file without weights.
 fn overview(values: &Values, root: Id) -> String {
     let entries = entries(values, root);
     if entries.is_empty() {
@@ -150,7 +150,7 @@ fn overview(values: &Values, root: Id) -> String {
 
 fn describe(values: &Values, (key, value): (Id, Id)) -> String {
     let text = format!("{}: {}", values.describe(key), values.describe(value));
-    // What keeps a dict from being the weights.
+    // The first entry that is not a tensor, which is why the dict is not the weights.
     let other = entries(values, value)
         .iter()
         .find(|&&(_, value)| !matches!(values.node(value), Node::Tensor(_)));

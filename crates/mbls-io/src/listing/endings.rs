@@ -1,27 +1,27 @@
-//! Files by their names without endings.
+//! Finds files by their names without extensions.
 
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// The files of a folder by their names without endings: `a.jpg`, `a.JPG` and `a.Jpg` are all found
-/// as `a` with the ending `jpg`.
+/// The files of a folder by their names without extensions: `a.jpg`, `a.JPG` and `a.Jpg` are all
+/// found as `a` with the extension `jpg`.
 #[derive(Clone, Debug)]
 pub struct Endings {
     folder: PathBuf,
-    /// The file names of each name without its ending, sorted.
+    /// The sorted file names for each name without its extension.
     files: HashMap<String, Vec<String>>,
 }
 
 impl Endings {
-    /// Reads the names in `folder`; one that does not exist has none.
+    /// Reads the names in `folder`; a folder that does not exist has none.
     ///
-    /// Links are not followed: one that leads nowhere is found, and is an error when it is opened.
+    /// Links are not followed: a dangling link is found, and is an error when it is opened.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] for a folder that cannot be read.
+    /// [`Error::Io`] if the folder cannot be read.
     pub fn read(folder: &Path) -> Result<Self> {
         let error = || Error::io("read the folder", folder);
         let mut files = HashMap::<String, Vec<String>>::new();
@@ -30,7 +30,7 @@ impl Endings {
             entries => Some(entries.map_err(error())?),
         };
         for entry in entries.into_iter().flatten() {
-            // Names that are not UTF-8 cannot be asked for.
+            // Names that are not UTF-8 cannot be requested.
             let Ok(file) = entry.map_err(error())?.file_name().into_string() else { continue };
             let stem = file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem).to_owned();
             files.entry(stem).or_default().push(file);
@@ -39,13 +39,13 @@ impl Endings {
         Ok(Self { folder: folder.to_owned(), files })
     }
 
-    /// Returns the name of the file called `name` with one of `endings`, which are in lower case
-    /// without their dot, whatever the case of the file's own ending; `None` where there is no
-    /// such file.
+    /// Returns the name of the file called `name` with one of `endings`, which are lower-case
+    /// extensions without the dot; the case of the file's extension is ignored. `None` if there is
+    /// no such file.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] where there are several: which one is meant cannot be known.
+    /// [`Error::Format`] if there are several, because it is ambiguous which one is meant.
     pub fn file(&self, name: &str, endings: &[&str]) -> Result<Option<&str>> {
         let fits = |file: &&String| {
             let ending = file.rsplit_once('.').map(|(_, ending)| ending);

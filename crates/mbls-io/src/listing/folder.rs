@@ -13,22 +13,21 @@ pub struct Entry {
     pub is_folder: bool,
 }
 
-/// Files and folders that systems leave beside data, in lower case.
+/// Files and folders that operating systems create next to data, in lower case.
 const LEFT_BY_SYSTEMS: [&str; 4] = ["thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"];
 
 /// Returns whether an entry of a folder is never data: its name begins with a dot, or is one that
-/// Windows or macOS leaves beside files (`Thumbs.db`, `ehthumbs.db`, `desktop.ini`, `__MACOSX`, in
-/// capitals or not).
+/// Windows or macOS creates (`Thumbs.db`, `ehthumbs.db`, `desktop.ini`, `__MACOSX`, in any case).
 pub fn is_ignored(name: &str) -> bool {
     name.starts_with('.') || LEFT_BY_SYSTEMS.iter().any(|left| left.eq_ignore_ascii_case(name))
 }
 
-/// Returns the entries of a folder in the order of their names, without those that [`is_ignored`]
-/// knows. Links that do not lead below `root`, a real path, are an error.
+/// Returns the entries of a folder sorted by name, without those that [`is_ignored`] matches. Links
+/// that lead outside of `root`, a canonical path, are an error.
 ///
 /// # Errors
 ///
-/// Also where the folder cannot be read, or a name is not UTF-8.
+/// Also if the folder cannot be read, or a name is not UTF-8.
 pub fn entries(folder: &Path, root: &Path) -> Result<Vec<Entry>> {
     let error = || Error::io("read the folder", folder);
     let mut found = Vec::new();
@@ -58,16 +57,16 @@ fn kind_behind_link(path: &Path, root: &Path) -> Result<FileType> {
     let target = path.canonicalize().map_err(Error::io("follow the link", path))?;
     if !target.starts_with(root) {
         let expected = format!("below {}", root.display());
-        return Err(Error::format(path, "where the link leads", expected, target.display()));
+        return Err(Error::format(path, "target of the link", expected, target.display()));
     }
     Ok(target.metadata().map_err(Error::io("look at", path))?.file_type())
 }
 
-/// Returns the real path of a data set's folder.
+/// Returns the canonical path of a data set's folder.
 ///
 /// # Errors
 ///
-/// Where there is no such folder.
+/// If there is no such folder.
 pub fn real(folder: &Path) -> Result<PathBuf> {
     let path = folder.canonicalize().map_err(Error::io("open", folder))?;
     if path.is_dir() {

@@ -1,6 +1,6 @@
-//! Lists and folders of files, read in one way by every crate: text files of lines ([`lines`],
-//! [`names`], [`filled_lines`]), the entries of a folder ([`entries`], [`Endings`]), and paths that
-//! stay in their folder ([`below`], [`listed`]).
+//! Lists and folders of files, read in the same way by every crate: text files of lines ([`lines`],
+//! [`names`], [`filled_lines`]), the entries of a folder ([`entries`], [`Endings`]), and paths
+//! confined to their folder ([`below`], [`listed`]).
 
 mod endings;
 mod folder;

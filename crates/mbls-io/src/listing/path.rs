@@ -1,29 +1,30 @@
-//! Paths that stay in their folder.
+//! Paths confined to their folder.
 
 use std::path::{Component, Path, PathBuf};
 
-/// Why a path does not name something below its folder.
+/// The reason why a path does not name something below its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathFault {
-    /// It names nothing.
+    /// It is empty.
     #[error("which is empty")]
     Empty,
-    /// It is `.`, `a/..` or the like.
+    /// It is the folder itself: `.`, `a/..` or similar.
     #[error("which is the folder itself")]
     Folder,
-    /// It begins at a root, a drive or a server.
+    /// It begins with a root, a drive or a server.
     #[error("which is absolute")]
     Absolute,
-    /// It has more `..` than folders before them.
+    /// It has a `..` without a folder name before it to cancel.
     #[error("which leads out of the folder")]
     Outside,
 }
 
-/// Returns the normalised form of a path below the folder it is relative to, by its words alone:
-/// without `.`, without repeated or trailing separators, and without `..`, each of which takes back
+/// Returns the normalised form of a path below the folder it is relative to, from its text alone:
+/// without `.`, without repeated or trailing separators, and without `..`, each of which cancels
 /// the name before it.
 ///
-/// Callers open what this returns, so what was judged is what is read, wherever links lead.
+/// Callers open the path that this returns, so the path that was checked is the path that is read,
+/// wherever links lead.
 ///
 /// ```
 /// use mbls_io::listing::{PathFault, below};
@@ -39,7 +40,7 @@ pub enum PathFault {
 ///
 /// # Errors
 ///
-/// [`PathFault`].
+/// [`PathFault`] if the path is not below the folder.
 pub fn below(path: &Path) -> Result<PathBuf, PathFault> {
     if path.as_os_str().is_empty() {
         return Err(PathFault::Empty);
@@ -57,9 +58,9 @@ pub fn below(path: &Path) -> Result<PathBuf, PathFault> {
     if normalised.as_os_str().is_empty() { Err(PathFault::Folder) } else { Ok(normalised) }
 }
 
-/// Returns the normalised form ([`below`]) of a path as a list writes it: `/` and `\` both separate
-/// names, on every system, so that a list written on Windows means the same files everywhere. A
-/// list therefore cannot name a file with `\` in its name.
+/// Returns the normalised form ([`below`]) of a path from a list: `/` and `\` both separate names
+/// on every system, so a list written on Windows means the same files everywhere. A list therefore
+/// cannot name a file with `\` in its name.
 ///
 /// ```
 /// use mbls_io::listing::{PathFault, listed};
@@ -73,7 +74,7 @@ pub fn below(path: &Path) -> Result<PathBuf, PathFault> {
 ///
 /// # Errors
 ///
-/// [`PathFault`].
+/// [`PathFault`] if the path is not below the folder.
 pub fn listed(path: &str) -> Result<PathBuf, PathFault> {
     let path = path.replace('\\', "/");
     let mut start = path.chars();

@@ -5,16 +5,16 @@ use crate::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// More than any text file that comes with a data set.
+/// Larger than any text file that comes with a data set.
 const MAX_TEXT_BYTES: u64 = 256 << 20;
 
-/// Returns the text in the bytes of the file `path`, without the byte-order mark that some editors
-/// begin a file with.
+/// Decodes the bytes of the file `path` as text, without the byte-order mark that some editors
+/// write at the start of a file.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] with line and byte for bytes that are not UTF-8, for UTF-16, with or without
-/// its mark, and for a byte-order mark within the text, where a file was appended to another.
+/// [`Error::Format`] with line and byte for bytes that are not UTF-8, for UTF-16, with or without a
+/// byte-order mark, and for a byte-order mark within the text, as left by concatenating files.
 pub fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     let error = |at: usize, found: &str| {
         let line = 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count();
@@ -23,7 +23,7 @@ pub fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return error(0, "the byte-order mark of UTF-16 or UTF-32");
     }
-    // No text holds a NUL; in UTF-16 every second byte of Latin letters is one.
+    // Text has no NUL byte; in UTF-16 every second byte of Latin letters is one.
     if let Some(at) = bytes.iter().position(|&byte| byte == 0) {
         return error(at, "a zero byte, as in UTF-16");
     }
@@ -41,15 +41,15 @@ pub fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
 
 const MARK: char = '\u{feff}';
 
-/// Reads the lines of a text file: without a byte-order mark, without white space at their ends,
-/// without blank ones at the end of the file.
+/// Reads the lines of a text file without a byte-order mark, without white space at the ends of
+/// lines, and without blank lines at the end of the file.
 ///
-/// A line ends with a line feed, a carriage return, or both. Line `n` is item `n - 1`: blank lines
-/// before the last are empty items.
+/// A line ends with LF, CR or both. Line `n` is item `n - 1`: blank lines before the last line are
+/// empty items.
 ///
 /// # Errors
 ///
-/// What [`utf8`] reports, [`Error::TooLarge`] above 256 MiB, [`Error::Io`].
+/// The errors of [`utf8`]; [`Error::TooLarge`] above 256 MiB; [`Error::Io`].
 pub fn lines(path: &Path) -> Result<Vec<String>> {
     let content = read_bounded(path, MAX_TEXT_BYTES)?;
     let mut lines = Vec::new();
@@ -62,23 +62,23 @@ pub fn lines(path: &Path) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Reads the lines that hold something, each with its number, from 1: for lists in which the place
-/// of a line means nothing.
+/// Reads the lines that are not blank, with their line numbers, from 1. For lists in which the
+/// position of a line has no meaning.
 ///
 /// # Errors
 ///
-/// As [`lines`].
+/// As for [`lines`].
 pub fn filled_lines(path: &Path) -> Result<Vec<(usize, String)>> {
     Ok((1..).zip(lines(path)?).filter(|(_, line)| !line.is_empty()).collect())
 }
 
-/// Reads a file that names one thing in each line, `expected` of them or at least one; item `i` is
-/// line `i + 1`, so that no line may be blank but those at the end.
+/// Reads a file with one name per line, `expected` of them or at least one. Item `i` is line
+/// `i + 1`, so only lines at the end of the file may be blank.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] for a line that is blank or was there before, and for another number of lines;
-/// as [`lines`].
+/// [`Error::Format`] for a blank or duplicate line, and for a different number of lines; and the
+/// errors of [`lines`].
 pub fn names(path: &Path, expected: Option<usize>) -> Result<Vec<String>> {
     let names = lines(path)?;
     let mut seen = HashMap::new();
@@ -91,7 +91,7 @@ pub fn names(path: &Path, expected: Option<usize>) -> Result<Vec<String>> {
             return Err(Error::format(
                 path,
                 format!("line {number}"),
-                "a name that was not there before",
+                "a name not listed before",
                 found,
             ));
         }

@@ -1,5 +1,5 @@
-//! Records of delimited fields: the rules, what is refused, and the csv crate on what is well
-//! formed.
+//! Tests of delimited records: the rules, malformed input, and the csv crate as reference on
+//! well-formed input.
 
 use mbls_io::delimited::{Delimited, Quoting};
 use mbls_io::{OnError, Reading};
@@ -34,7 +34,7 @@ fn tsv(content: &str) -> Result<(Records, Reading), String> {
     read_with(content.as_bytes(), b'\t', Quoting::None, OnError::Fail)
 }
 
-/// Ten rows whose texts in the given rows, from 1, are others.
+/// Ten rows, with the texts of the given rows, counted from 1, replaced.
 fn rows(delimiter: char, changed: &[(usize, &str)]) -> String {
     let text = |row: usize| {
         changed.iter().find(|(other, _)| *other == row).map(|(_, text)| (*text).to_owned())
@@ -60,7 +60,7 @@ fn texts_that_begin_with_a_quotation_mark_are_texts_in_tab_separated_values() {
         reading.to_string(),
         "10 records from 11 lines, quoting none, quotation marks kept as text at the beginning of 2 fields"
     );
-    // One mark alone, one that is closed, one at the end.
+    // A single mark, a closed pair, and one at the end.
     for text in ["\"", "\"text\"", "\"a\" b \"c\"", "5\" disk", "\"\""] {
         assert_eq!(tsv(&rows('\t', &[(10, text)])).unwrap().0[9].1[1], text);
     }
@@ -68,12 +68,12 @@ fn texts_that_begin_with_a_quotation_mark_are_texts_in_tab_separated_values() {
 
 #[test]
 fn a_quotation_mark_that_stays_open_is_an_error() {
-    // The issue's: row 7 is line 8.
+    // Row 7 is line 8.
     let open = "quotation mark that opens field 2: expected a closing one, found the end of the file in line 11";
     let error = csv(&rows(',', &[(7, "\"text 6")])).unwrap_err();
     assert!(error.starts_with(&format!("a.csv: line 8: {open}")), "{error}");
     assert!(error.ends_with("(`quoting = \"none\"` reads quotation marks as text)"), "{error}");
-    // In the last row, with and without a line end, and in a field before it.
+    // In the last row, with and without a line end, and in the field before it.
     for content in [
         "label,text\n0,\"a",
         "label,text\n0,\"a\n",
@@ -87,13 +87,13 @@ fn a_quotation_mark_that_stays_open_is_an_error() {
         );
     }
     assert!(csv("label,text\n0,\"a\n").unwrap_err().contains("end of the file in line 2"));
-    // Closed by the mark that should have opened the next.
+    // Closed by the mark that should have opened the next field.
     let error = csv(&rows(',', &[(3, "\"text 3"), (8, "\"text 8\"")])).unwrap_err();
     assert!(
         error.starts_with("a.csv: line 4: quotation mark that opens field 2: expected a delimiter"),
         "{error}"
     );
-    assert!(error.contains("found \"text 8\\\"\" behind the closing one in line 9"), "{error}");
+    assert!(error.contains("found \"text 8\\\"\" after the closing one in line 9"), "{error}");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn what_follows_a_closing_quotation_mark_is_an_error() {
             "{error}"
         );
     }
-    // Within a field a mark is text, as in RFC-minded readers that are not strict.
+    // Within a field a mark is text, as in lenient RFC 4180 readers.
     assert_eq!(csv(&rows(',', &[(2, "say \"a\" b")])).unwrap().0[1].1[1], "say \"a\" b");
     assert_eq!(csv(&rows(',', &[(2, " \"a\"")])).unwrap().1.literal_quotes, 1);
 }
@@ -141,7 +141,7 @@ fn lines_end_in_one_way() {
     }
     let error = csv("a,b\n1,x\ry\n").unwrap_err();
     assert!(
-        error.starts_with("a.csv: line 2: expected a line feed behind the carriage return"),
+        error.starts_with("a.csv: line 2: expected a line feed after the carriage return"),
         "{error}"
     );
     assert!(tsv("a\tb\n1\tx\ry\n").unwrap_err().contains("carriage return"));
@@ -190,7 +190,7 @@ fn columns_are_found_by_one_name() {
         column("\n\nlabel\n", Quoting::Double).unwrap_err().contains("line 3: expected a header")
     );
     let error = column("\"label\",\"text\"\n", Quoting::None).unwrap_err();
-    assert!(error.ends_with("(`quoting = \"double\"` takes quotation marks off)"), "{error}");
+    assert!(error.ends_with("(`quoting = \"double\"` removes quotation marks)"), "{error}");
 }
 
 #[test]
@@ -214,12 +214,11 @@ fn what_cannot_be_decoded_is_refused_or_counted() {
     );
     let nul = read_with(b"a,b\n1,\0\n", b',', Quoting::Double, OnError::Fail).unwrap_err();
     assert!(nul.contains("line 2 (byte 6): expected text in UTF-8, found a NUL byte"), "{nul}");
-    // UTF-16, as spreadsheets of some systems write "Unicode text": there is no header to begin
-    // with.
+    // UTF-16, as some spreadsheets write "Unicode text": even the header cannot be read.
     let wide: Vec<u8> = "\u{feff}a\tb\n1\t2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let error = read_with(&wide, b'\t', Quoting::None, OnError::Skip).unwrap_err();
     assert!(error.contains("line 1 (byte 0): expected text in UTF-8"), "{error}");
-    // Structure is not a matter of decoding.
+    // A wrong number of fields is not a decoding error.
     assert!(read_with(b"a,b\n1\n", b',', Quoting::Double, OnError::Skip).is_err());
     assert!(read_with(b"a,b\n1,\"\n", b',', Quoting::Double, OnError::Skip).is_err());
 }
@@ -269,14 +268,16 @@ proptest! {
         writer.write_record(records[0].iter().map(|_| "h")).unwrap();
         records.iter().for_each(|record| writer.write_record(record).unwrap());
         let content = writer.into_inner().unwrap();
-        // What is written back is what was written, but for lines of one field of spaces alone.
+        // Writing and reading back preserves the records, except for lines of a single field of
+        // spaces.
         prop_assume!(always || records.iter().all(|record| record.iter().any(|field| !field.trim_matches(' ').is_empty())));
         let (found, reading) = read_with(&content, b',', Quoting::Double, OnError::Fail).unwrap();
         let fields: Vec<&Vec<String>> = found.iter().map(|record| &record.1).collect();
         prop_assert_eq!(fields, records.iter().collect::<Vec<_>>());
         let mut peer = csv::Reader::from_reader(content.as_slice());
         let lines: Vec<u64> = peer.records().map(|record| record.unwrap().position().unwrap().line()).collect();
-        // The peer counts the record's line before it passes the line feed of the CRLF behind the record before.
+        // The csv crate counts the record's line before it skips the line feed of the previous
+        // record's CRLF.
         if !crlf {
             prop_assert_eq!(found.iter().map(|record| record.0).collect::<Vec<_>>(), lines);
         }

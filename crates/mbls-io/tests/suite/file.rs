@@ -1,4 +1,4 @@
-//! Bounded reading: limits, truncation, garbage.
+//! Tests of bounded reading: limits, truncation, invalid files.
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -15,7 +15,7 @@ fn gz(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Reads a file of these bytes with `read`; an error must name the file.
+/// Reads a file with these bytes with `read`; an error must name the file.
 fn with_file<T>(bytes: &[u8], read: impl FnOnce(&std::path::Path) -> Result<T>) -> Result<T> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sample.bin");
@@ -79,7 +79,7 @@ fn what_follows_a_gzip_file_is_refused() {
             "{garbage:?}"
         );
     }
-    // Two members are one file.
+    // Two members form one file.
     let bytes = [gz(b"one "), gz(b"two")].concat();
     assert_eq!(with_file(&bytes, |path| read_strict(path, 1000)).unwrap(), b"one two");
     assert!(matches!(with_file(&bytes, |path| read_strict(path, 6)), Err(Error::TooLarge { .. })));
@@ -104,7 +104,7 @@ fn what_follows_a_gzip_file_can_be_ignored_and_is_counted() {
         );
         let error = read(behind, OnError::Fail).unwrap_err();
         let expected =
-            format!("not a whole gzip file: {} bytes behind its end, {kind}", behind.len());
+            format!("not a whole gzip file: {} bytes after its end, {kind}", behind.len());
         assert!(error.contains(&expected) && error.contains("`--skip-undecodable`"), "{error}");
     }
     assert_eq!(read(b"", OnError::Skip).unwrap(), (b"one two".to_vec(), 0));
@@ -120,7 +120,7 @@ fn what_follows_a_gzip_file_can_be_ignored_and_is_counted() {
     })
     .unwrap();
     assert_eq!((content, ignored), (b"one two".to_vec(), 1 << 20));
-    // A damaged member is no padding: it is data that would be lost.
+    // A damaged member is not padding: ignoring it would lose data.
     let mut sum = gz(b"more");
     let end = sum.len();
     sum[end - 8] ^= 1;

@@ -1,4 +1,4 @@
-//! Columns of labels: names, numbers or positions, decided once.
+//! Tests of label columns: names, numbers or positions, decided once per column.
 
 use mbls_io::{Classes, Label, LabelColumn, LabelReading, Labels, Written};
 use proptest::prelude::*;
@@ -33,17 +33,17 @@ fn found(labels: &[&str]) -> Result<Classes, String> {
 
 #[test]
 fn a_mixture_of_names_and_positions_is_an_error() {
-    // The issue's: 3 was the class "4", which is at position 3.
+    // 3 was the class "4", which is at position 3.
     let list = ["0", "1", "2", "4", "A", "B"];
     let error = read(&["3", "4", "A"], Some(&list), Labels::Auto).unwrap_err();
     assert_eq!(
         error,
-        "a.csv: label: expected names of the 6 classes alone or positions in their list alone (`labels = \"names\"` \
+        "a.csv: label: expected only names of the 6 classes or only positions in their list (`labels = \"names\"` \
          reads all as names), found \"3\" in line 2 and \"A\" in line 4"
     );
     let error = read(&["dog", "fox", "2"], Some(&["cat", "dog", "fox"]), Labels::Auto).unwrap_err();
     assert!(error.contains("found \"dog\" in line 2 and \"2\" in line 4"), "{error}");
-    // A name that is the position of another class as well.
+    // A name that is also the position of another class.
     let error = read(&["A", "4"], Some(&list), Labels::Auto).unwrap_err();
     assert!(
         error.starts_with("a.csv: line 3: label: expected no name of a class that is the position"),
@@ -54,12 +54,12 @@ fn a_mixture_of_names_and_positions_is_an_error() {
         "{error}"
     );
     assert!(error.ends_with("found \"4\""), "{error}");
-    // Nobody can tell, even without a mixture.
+    // Ambiguous even without a mixture.
     assert!(read(&["4", "4"], Some(&list), Labels::Auto).is_err());
-    // A name at its own position is both and neither.
+    // A name at its own position is not ambiguous.
     assert_eq!(read(&["0", "1", "A"], Some(&list), Labels::Auto).unwrap().labels, [0, 1, 4]);
     assert_eq!(read(&["0", "3"], Some(&list), Labels::Auto).unwrap().labels, [0, 3]);
-    // Declared, it is certain.
+    // With an explicit setting it is unambiguous.
     assert_eq!(read(&["4", "A", "2"], Some(&list), Labels::Names).unwrap().labels, [3, 4, 2]);
     assert_eq!(read(&["4", "3", "2"], Some(&list), Labels::Positions).unwrap().labels, [4, 3, 2]);
     assert!(
@@ -118,7 +118,7 @@ fn numbers_may_begin_anywhere_and_have_gaps() {
     assert_eq!(ag_news.reading.to_string(), said);
     let sentiment = found(&["4", "0", "4"]).unwrap();
     assert_eq!((&sentiment.labels[..], sentiment.names), (&[1, 0, 1][..], strings(&["0", "4"])));
-    // By value, not by text; negative ones too; of any size.
+    // Sorted by value, not as text; including negative numbers and numbers of any size.
     let values = found(&["10", "-1", "9", "18446744073709551615", "0"]).unwrap();
     assert_eq!(values.names, strings(&["-1", "0", "9", "10", "18446744073709551615"]));
     assert_eq!(values.labels, [3, 0, 2, 4, 1]);
@@ -131,9 +131,9 @@ fn numbers_may_begin_anywhere_and_have_gaps() {
     let many =
         found(&many.iter().map(String::as_str).collect::<Vec<_>>()).unwrap().reading.to_string();
     assert!(many.ends_with("10 is class 9, ..., 12 is class 11"), "{many}");
-    // The test part by the classes of training.
+    // The test part with the classes of the training part.
     assert_eq!(read(&["4"], Some(&["1", "2", "3", "4"]), Labels::Auto).unwrap().labels, [3]);
-    // Padded with zeros, as long as every number is written in one way.
+    // Zero-padded, as long as every number is written in one way.
     let padded = found(&["02", "10", "01"]).unwrap();
     assert_eq!((&padded.labels[..], padded.names), (&[1, 2, 0][..], strings(&["01", "02", "10"])));
     assert!(
@@ -153,7 +153,7 @@ fn a_mixture_without_a_list_is_an_error_with_a_way_out() {
         (&["0", "1.0"], "found \"0\" in line 2 and \"1.0\" in line 3"),
     ] {
         let error = found(labels).unwrap_err();
-        let expected = "a.csv: label: expected whole numbers alone or names alone (`labels = \"names\"` reads all";
+        let expected = "a.csv: label: expected only whole numbers or only names (`labels = \"names\"` reads all";
         assert!(error.starts_with(expected) && error.ends_with(places), "{error}");
     }
     for labels in [["1", "01"], ["+1", "1"], ["-0", "0"]] {
@@ -205,7 +205,8 @@ fn formats_that_tell_texts_from_numbers_may_not_mix_them() {
     ] {
         let error = read(first, second, Labels::Auto).unwrap_err();
         assert!(
-            error.contains("expected texts, numbers or booleans alone") && error.ends_with(places),
+            error.contains("expected only texts, only numbers or only booleans")
+                && error.ends_with(places),
             "{error}"
         );
         assert!(read(first, second, Labels::Names).is_ok());

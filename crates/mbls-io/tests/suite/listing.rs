@@ -1,4 +1,4 @@
-//! Lists of lines, folders, and paths that stay in their folder.
+//! Tests of lists of lines, folders, and paths confined to their folder.
 
 use mbls_io::listing::{
     Endings, PathFault, below, entries, filled_lines, is_ignored, lines, listed, names, real,
@@ -36,7 +36,7 @@ fn lines_are_the_same_from_every_editor() {
     for content in ["", "\u{feff}", "\n\r\n\r", " "] {
         assert!(read(content.as_bytes()).unwrap().is_empty(), "{content:?}");
     }
-    // What begins a line is kept, and so are letters of any script.
+    // White space at the start of a line is kept, and so are letters of any script.
     assert_eq!(read(" Käse\n  猫".as_bytes()).unwrap(), [" Käse", "  猫"]);
 }
 
@@ -87,13 +87,9 @@ fn names_have_a_line_each() {
         (
             "cat\ndog\ncat \n",
             None,
-            "line 3: expected a name that was not there before, found cat, as in line 1",
+            "line 3: expected a name not listed before, found cat, as in line 1",
         ),
-        (
-            "\u{feff}cat\ncat\n",
-            None,
-            "line 2: expected a name that was not there before, found cat",
-        ),
+        ("\u{feff}cat\ncat\n", None, "line 2: expected a name not listed before, found cat"),
         ("\n\n", None, "number of lines: expected at least 1, found 0"),
         ("cat\n", Some(2), "number of lines: expected 2, found 1"),
     ] {

@@ -1,4 +1,4 @@
-//! Readers of files and lists, used as other crates use them.
+//! Tests of the readers of files and lists through the public interface.
 
 mod delimited;
 mod file;

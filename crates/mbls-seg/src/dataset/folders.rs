@@ -2,7 +2,7 @@
 
 use super::{ClassList, PairPaths, SegmentationConfig, SegmentationFiles};
 use mbls_data::{Error, Result};
-use mbls_vision::dataset::listing::{entries, is_picture, real};
+use mbls_vision::dataset::listing::{entries, is_image, real};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub fn load(
     let (images, masks) = (images.as_ref(), masks.as_ref());
     let is_png =
         |path: &Path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
-    let image_files = by_name(images, "images", is_picture)?;
+    let image_files = by_name(images, "images", is_image)?;
     let mut left = by_name(masks, "PNG files", is_png)?;
     let mut pairs = Vec::with_capacity(image_files.len());
     for (name, image) in image_files {

@@ -366,7 +366,7 @@ fn samples_that_do_not_fit_are_refused() {
     );
     let mut wrong = sample(4, 4);
     wrong.image.pixels.pop();
-    assert!(message(flip, wrong).starts_with("picture: expected values of shape [3, 4, 4]"));
+    assert!(message(flip, wrong).starts_with("image: expected values of shape [3, 4, 4]"));
     let image = Image { channels: 1, height: 1, width: 1, pixels: vec![0] };
     let wrong = SegmentationSample { image, mask: Mask { height: 1, width: 1, classes: vec![0] } };
     assert_eq!(message(flip, wrong), "channels of an image with a mask: expected 3, found 1");

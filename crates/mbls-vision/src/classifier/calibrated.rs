@@ -1,4 +1,4 @@
-//! Networks that classify images, with what calibrates them.
+//! Calibrated image classifiers.
 
 use super::{ClassifierSettings, Prepared};
 use crate::model::{Architecture, Options};
@@ -10,24 +10,24 @@ use mbls_nn::saved_model::SavedModel;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A trained network that classifies images, with what calibrates it and what test images say of
-/// its confidences.
+/// A trained image classifier with its calibration and the statistics of its confidences on test
+/// images.
 ///
-/// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for
-/// its files.
+/// It computes in `f32`, whatever type it was trained in; see [the module](super) for an example
+/// and for the file format.
 #[derive(Debug)]
 pub struct CalibratedClassifier(SavedModel<ClassifierSettings, Box<dyn ModuleT + Send + Sync>>);
 
 impl CalibratedClassifier {
-    /// Makes a classifier of the tensors of a network by its names, as
-    /// [`ParamStore::state`](mbls_nn::ParamStore::state) gives them. They are copied, so that
-    /// further training changes nothing.
+    /// Creates a classifier from the tensors of a network by name, as returned by
+    /// [`ParamStore::state`](mbls_nn::ParamStore::state). The tensors are copied, so further
+    /// training does not change the classifier.
     ///
     /// # Errors
     ///
     /// [`Error::Value`](mbls_io::Error::Value) for settings that are not
-    /// [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that
-    /// are missing, unexpected, of another shape, or not finite.
+    /// [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that are missing,
+    /// unexpected, of a different shape, or not finite.
     pub fn new(
         settings: ClassifierSettings,
         weights: &BTreeMap<String, Tensor>,
@@ -36,64 +36,65 @@ impl CalibratedClassifier {
         SavedModel::new(settings, weights, device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Writes it into `folder`, as [`SavedModel::save`] says.
+    /// Saves the classifier in `folder`, as [`SavedModel::save`] does.
     ///
     /// # Errors
     ///
-    /// Where a file cannot be written.
+    /// If a file cannot be written.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         self.0.save(folder.as_ref()).map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Reads the classifier in `folder`, to compute on `device`.
+    /// Loads the classifier in `folder` onto `device`.
     ///
     /// # Errors
     ///
-    /// As [`SavedModel::load`].
+    /// As for [`SavedModel::load`].
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         SavedModel::load(folder.as_ref(), device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Returns what it is besides its tensors.
+    /// Returns everything except the tensors.
     pub fn settings(&self) -> &ClassifierSettings {
         self.0.settings()
     }
 
-    /// Returns its tensors by name.
+    /// Returns the tensors by name.
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         self.0.tensors()
     }
 
-    /// Classifies an image of 8-bit values, as [`decode`](crate::decode) gives it.
+    /// Classifies an image of 8-bit values, as returned by [`decode`](crate::decode).
     ///
     /// # Errors
     ///
     /// [`Error::Value`](mbls_io::Error::Value) for an image that cannot be
-    /// [prepared](Self::prepare); what the device reports; [`Error::Other`] where the logits
-    /// are not finite.
+    /// [prepared](Self::prepare); errors of the device; [`Error::Other`] if the logits are not
+    /// finite.
     pub fn classify(&self, image: &Image) -> Result<Classification> {
         let prepared = self.prepare(image, u8::MAX)?;
         Ok(self.classify_all(&[prepared], CalibratorRole::Temperature)?.remove(0))
     }
 
-    /// Makes an image ready whose values mean 1 at `full_scale`: applies the transforms, then the
-    /// normalisation. One of other channels or another size than the network's is converted and
-    /// resized, which the result says.
+    /// Prepares an image whose values mean 1 at `full_scale`: applies the transforms, then the
+    /// normalisation. An image with a different number of channels or a different size from the
+    /// network's is converted and resized, which the result records.
     ///
     /// # Errors
     ///
     /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape,
-    /// whose channels are neither 1, 3 nor the network's, or that a transform does not take.
+    /// whose number of channels is neither 1, 3 nor the network's, or that a transform does not
+    /// accept.
     pub fn prepare(&self, image: &Image, full_scale: u8) -> Result<Prepared> {
         self.settings().prepare(image, full_scale)
     }
 
-    /// Classifies images that this classifier has made ready, in their order, as many at once as
-    /// [`batch`](ClassifierSettings::batch) says.
+    /// Classifies images prepared by this classifier, in their order, in batches of
+    /// [`batch`](ClassifierSettings::batch) images.
     ///
     /// # Errors
     ///
-    /// As [`logits`](Self::logits); [`Error::Other`] where the logits are not finite.
+    /// As for [`logits`](Self::logits); [`Error::Other`] if the logits are not finite.
     pub fn classify_all(
         &self,
         images: &[Prepared],
@@ -112,7 +113,7 @@ impl CalibratedClassifier {
         Ok(all)
     }
 
-    /// Computes the logits of images that this classifier has made ready, all at once.
+    /// Computes the logits of images prepared by this classifier, in one batch.
     ///
     /// # Shapes
     ///
@@ -120,8 +121,8 @@ impl CalibratedClassifier {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for images that another classifier has made ready;
-    /// what the device reports.
+    /// [`Error::Value`](mbls_io::Error::Value) for images prepared by another classifier; errors of
+    /// the device.
     pub fn logits(&self, images: &[Prepared]) -> Result<Vec<f32>> {
         let values = self.values();
         if let Some(other) = images.iter().find(|image| image.pixels.len() != values) {
@@ -141,9 +142,9 @@ impl CalibratedClassifier {
         logits.map_err(|e| Error::Other(e.into()))
     }
 
-    /// Values of an image.
+    /// Returns the number of values of an image.
     fn values(&self) -> usize {
-        // Checked not to overflow.
+        // Validation has checked that this does not overflow.
         self.settings().shape.iter().product()
     }
 }
@@ -155,6 +156,6 @@ fn build(
     let architecture: Architecture = settings
         .model
         .parse()
-        .map_err(|e| mbls_io::Error::value("settings.model", "a network's name", e))?;
+        .map_err(|e| mbls_io::Error::value("settings.model", "the name of a network", e))?;
     architecture.build(settings.record.classes().len(), settings.shape, Options::default(), vb)
 }

@@ -1,9 +1,9 @@
-//! Trained classifiers of images, saved with all that it takes to classify another image as they
-//! were measured.
+//! Trained image classifiers, saved with everything needed to classify further images as in the
+//! evaluation.
 //!
-//! A [`CalibratedClassifier`] is a network with the transforms and the normalisation that its test
-//! images had, and the [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) that
-//! calibrates it and knows what test images say of its confidences.
+//! A [`CalibratedClassifier`] is a network with the transforms and normalisation of its test
+//! images, and the [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) with its
+//! calibrator and the statistics of its confidences on test images.
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -14,11 +14,11 @@
 //! use mbls_vision::transform::{Normalise, Resize, Size};
 //! use mbls_vision::Image;
 //!
-//! // What training leaves; the network is as it was initialised here.
+//! // The trained network; here it is only initialised.
 //! let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 //! let architecture = "small-cnn".parse::<mbls_vision::model::Architecture>()?;
 //! architecture.build(2, [3, 8, 8], Options::default(), store.var_builder())?;
-//! // What validation and test part leave: logits and labels.
+//! // Logits and labels of the validation and test parts.
 //! let classes = ["cat", "dog"].map(str::to_owned).to_vec();
 //! let mut record = CalibrationRecord::fit(classes, &[0.2, 0.1, 0.3, 0.4], &[0, 1], 10)?;
 //! record.assess(&[0.2, 0.1, 0.3, 0.4], &[0, 0])?;
@@ -36,7 +36,7 @@
 //! let folder = tempfile::tempdir()?;
 //! CalibratedClassifier::new(settings, &store.state(), &Device::Cpu)?.save(folder.path())?;
 //!
-//! // Another program.
+//! // In another program:
 //! let classifier = CalibratedClassifier::load(folder.path(), &Device::Cpu)?;
 //! let image = Image { channels: 3, height: 20, width: 16, pixels: vec![90; 3 * 20 * 16] };
 //! let answer = classifier.classify(&image)?;
@@ -45,7 +45,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Its files are those of a [`saved_model`](mbls_nn::saved_model), and are checked as it says.
+//! The files are those of a [`saved_model`](mbls_nn::saved_model), and are validated as described
+//! there.
 
 mod calibrated;
 mod prepare;

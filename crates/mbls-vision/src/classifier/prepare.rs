@@ -1,4 +1,4 @@
-//! Images as a classifier's network takes them.
+//! Preparation of images for a classifier's network.
 
 use super::ClassifierSettings;
 use crate::transform::{ImageTransform, Resize, Size, apply_all};
@@ -6,35 +6,35 @@ use crate::{Error, Image, Result};
 use mbls_data::Seed;
 use serde::Serialize;
 
-/// An image made ready for a network.
+/// An image prepared for a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepared {
     /// The values, channel by channel, row by row.
     pub(super) pixels: Vec<f32>,
-    /// What had to be done to it besides the classifier's own transforms.
+    /// The changes that were needed in addition to the classifier's own transforms.
     pub adaptation: Adaptation,
 }
 
-/// What was done to an image that is not like those of training, so that the network takes it.
+/// Changes made to an image that differs from the training images, so the network accepts it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Adaptation {
-    /// The number of channels that it had, where the network takes another: colours became grey by
-    /// the weights of ITU-R 601, grey was repeated.
+    /// The original number of channels, if it differed from the network's: colours were converted
+    /// to grey with the ITU-R 601 weights, grey was repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// The height and width that it had, where the transforms left another size than the network's
-    /// and it was resized.
+    /// The original height and width, if the transforms did not produce the network's size and the
+    /// image was resized.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
 }
 
 impl ClassifierSettings {
-    /// Makes an image ready, whose values mean 1 at `full_scale`.
+    /// Prepares an image whose values mean 1 at `full_scale`.
     ///
     /// # Errors
     ///
     /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape,
-    /// whose channels cannot become the network's, or that a transform does not take.
+    /// whose channels cannot be converted to the network's, or that a transform does not accept.
     pub(super) fn prepare(&self, image: &Image, full_scale: u8) -> Result<Prepared> {
         image.validate()?;
         let mut adaptation = Adaptation::default();
@@ -65,7 +65,7 @@ fn with_channels(image: &Image, channels: usize) -> Result<Image> {
             let (red, others) = image.pixels.split_at(plane);
             let (green, blue) = others.split_at(plane);
             let grey = |((&r, &g), &b): ((&u8, &u8), &u8)| {
-                // In integers, as PIL has it: a grey pixel keeps its value.
+                // In integers, as in PIL: a grey pixel keeps its value.
                 ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16)
                     as u8
             };
@@ -91,7 +91,7 @@ mod tests {
     fn colours_become_grey_and_grey_is_repeated() {
         let image =
             Image { channels: 3, height: 1, width: 3, pixels: vec![255, 7, 0, 0, 7, 0, 0, 7, 255] };
-        // PIL: Image.convert("L") of red, a grey, blue.
+        // PIL's `Image.convert("L")` of red, a grey, blue.
         assert_eq!(with_channels(&image, 1).unwrap().pixels, [76, 7, 29]);
         let grey = Image { channels: 1, height: 1, width: 2, pixels: vec![4, 9] };
         assert_eq!(with_channels(&grey, 3).unwrap().pixels, [4, 9, 4, 9, 4, 9]);

@@ -1,4 +1,4 @@
-//! What a classifier is besides its tensors.
+//! Settings of a classifier.
 
 use crate::model::Architecture;
 use crate::transform::{ImageTransform, Normalise};
@@ -8,34 +8,31 @@ use mbls_nn::saved_model::ModelSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The most values of an image that a network takes: 64 MiB.
+/// The maximum number of values of an input image: 64 MiB.
 const MOST_VALUES: usize = 1 << 24;
-/// The most images that are computed at once.
+/// The maximum number of images per batch.
 const MOST_IMAGES: usize = 4096;
 
-/// What a classifier is besides its tensors.
+/// Everything that describes a classifier except its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierSettings {
-    /// The network's name, as [`Architecture`] has it.
+    /// The name of the network, as in [`Architecture`].
     pub model: String,
-    /// Channels, height and width of what the network takes.
+    /// Channels, height and width of the network's input.
     pub shape: [usize; 3],
-    /// What is done to an 8-bit image; nothing of it is random.
+    /// Transforms of the 8-bit image; none of them is random.
     #[serde(default)]
     pub transforms: Vec<ImageTransform>,
-    /// What is done to its values, scaled to 0..1.
+    /// Normalisation of the values scaled to 0..1.
     pub normalisation: Normalise,
-    /// The value that means 1 in the images that it was trained on: 255, or 16 for the digits of
-    /// 8x8 pixels.
+    /// The value that means 1 in the training images: 255, or 16 for the digits of 8x8 pixels.
     pub full_scale: u8,
-    /// The number of images that are computed at once, as when it was measured: with others sums
-    /// may be rounded otherwise.
+    /// The batch size, the same as in the evaluation: other sizes may round sums differently.
     pub batch: usize,
-    /// The names of the classes, what calibrates the network, and what test images say of its
-    /// confidences.
+    /// The class names, the calibrator, and the statistics of the confidences on test images.
     pub record: CalibrationRecord,
-    /// Where the network comes from, by name: what trained it, on what, with which loss.
+    /// The origin of the network, by name: the program, the data and the loss it was trained with.
     #[serde(default)]
     pub provenance: BTreeMap<String, String>,
 }
@@ -43,14 +40,14 @@ pub struct ClassifierSettings {
 impl ModelSettings for ClassifierSettings {
     const KIND: &'static str = "image-classifier";
 
-    /// Checks whether the settings fit one another.
+    /// Checks that the settings are consistent.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for a network that is not known or does not take that shape, a shape of
-    /// more than 2^24 values, transforms with settings out of range or drawn at random, a
-    /// normalisation of other channels, a batch that is not 1 to 4096, and for a record of no
-    /// test images.
+    /// [`Error::Value`] for an unknown network or one that does not accept the shape, a shape of
+    /// more than 2^24 values, transforms with invalid or random settings, a normalisation of a
+    /// different number of channels, a batch size outside of 1 to 4096, and a record without test
+    /// images.
     fn validate(&self) -> Result<()> {
         let error = |field: &str, expected: String, found: String| {
             Err(Error::value(format!("settings.{field}"), expected, found))
@@ -79,7 +76,7 @@ impl ModelSettings for ClassifierSettings {
         }
         for (place, transform) in self.transforms.iter().enumerate() {
             if transform.is_random() {
-                let expected = "transforms of which nothing is random".to_owned();
+                let expected = "transforms that are not random".to_owned();
                 return error(
                     &format!("transforms[{place}]"),
                     expected,

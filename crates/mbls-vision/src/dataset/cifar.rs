@@ -1,5 +1,5 @@
-//! What both CIFAR sets share: records of labels of one byte each and 32x32 pixels, all red ones,
-//! all green ones, all blue ones.
+//! Common code of the CIFAR readers. A record is one or more labels of one byte each and 32x32
+//! pixels: all red values, then all green ones, then all blue ones.
 
 use crate::{Error, LabelledImages, Result};
 use mbls_io::file::{read_bounded, read_exact_size};
@@ -7,16 +7,16 @@ use std::path::Path;
 
 const SHAPE: [usize; 3] = [3, 32, 32];
 const PIXELS: usize = 3 * 32 * 32;
-/// The most records of a file: all of a set in one.
+/// The maximum number of records of a file: a whole data set in one file.
 const MAX_RECORDS: usize = 60_000;
 
-/// A label at the head of each record.
+/// A label at the start of each record.
 pub(super) struct Head {
     pub(super) field: &'static str,
     pub(super) classes: u8,
 }
 
-/// The records of one file or several.
+/// The records of one or more files.
 #[derive(Default)]
 pub(super) struct Records {
     pixels: Vec<u8>,
@@ -24,8 +24,8 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Appends the records of one file, at least one, `expected` where that is known; the label
-    /// `take` of `heads` becomes theirs.
+    /// Appends the records of one file: at least one, or exactly `expected` if given. Their label
+    /// is number `take` of `heads`.
     pub(super) fn read(
         &mut self,
         path: &Path,
@@ -57,8 +57,8 @@ impl Records {
         Ok(())
     }
 
-    /// Checks that all classes have the same number of images, as in the official set; `names` has
-    /// one for each where it is there.
+    /// Checks that all classes have the same number of images, as in the official data set; `names`
+    /// has a name for each class or is empty.
     pub(super) fn check_counts(
         &self,
         files: &Path,
@@ -72,7 +72,7 @@ impl Records {
                 let name = names.map_or_else(String::new, |names| format!(" ({})", names[class]));
                 Err(Error::format(
                     files,
-                    format!("pictures of class {class}{name}"),
+                    format!("images of class {class}{name}"),
                     expected,
                     counts[class],
                 ))

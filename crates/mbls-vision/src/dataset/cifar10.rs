@@ -1,5 +1,5 @@
-//! CIFAR-10 in its binary version: records of one label and 32x32 pixels, all red ones, all green
-//! ones, all blue ones.
+//! CIFAR-10 in its binary version. A record is one label and 32x32 pixels: all red values, then all
+//! green ones, then all blue ones.
 //!
 //! # References
 //!
@@ -9,21 +9,21 @@ use super::{Split, cifar};
 use crate::{LabelledImages, Result};
 use std::path::Path;
 
-/// What the classes are called.
+/// The names of the classes.
 pub const CLASS_NAMES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 const HEADS: [cifar::Head; 1] = [cifar::Head { field: "label", classes: 10 }];
-/// Records of each official file.
+/// Number of records of each official file.
 const BATCH: usize = 10_000;
 
-/// One part of CIFAR-10: the 50,000 images of `data_batch_1.bin` to `data_batch_5.bin` or the
+/// Loads one part of CIFAR-10: the 50,000 images of `data_batch_1.bin` to `data_batch_5.bin` or the
 /// 10,000 of `test_batch.bin`, in `dir` itself or in `dir/cifar-10-batches-bin`.
 ///
 /// # Errors
 ///
-/// Where a file is missing, has not exactly 30,730,000 bytes, or holds a label above 9; where the
-/// classes have not all the same number of images.
+/// If a file is missing, does not have exactly 30,730,000 bytes, or contains a label above 9; if
+/// the classes do not all have the same number of images.
 pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     let (name, files): (_, &[&str]) = match split {
         Split::Train => (
@@ -48,13 +48,13 @@ pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     records.images(name, CLASS_NAMES.len())?.with_class_names(CLASS_NAMES)
 }
 
-/// One file of records of that format, at least one and at most 60,000; `expected` is their number
-/// where it is known.
+/// Loads one file of records in this format, at least one and at most 60,000; exactly `expected` if
+/// given.
 ///
 /// # Errors
 ///
-/// Where the file is missing, empty or too large, has another size than `expected` records or than
-/// whole records, or holds a label above 9.
+/// If the file is missing, empty or too large, does not consist of whole records or of `expected`
+/// records, or contains a label above 9.
 pub fn load_file(path: impl AsRef<Path>, expected: Option<usize>) -> Result<LabelledImages> {
     let mut records = cifar::Records::default();
     records.read(path.as_ref(), expected, &HEADS, 0)?;

@@ -9,25 +9,25 @@ use super::{Split, cifar, listing};
 use crate::{Error, LabelledImages, Result};
 use std::path::Path;
 
-/// Which of an image's two labels to take.
+/// Selects one of an image's two labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Labels {
     /// One of 100 classes.
     Fine,
-    /// One of 20 groups of them.
+    /// One of 20 groups of classes.
     Coarse,
 }
 
-/// One part of CIFAR-100: the 50,000 images of `train.bin` or the 10,000 of `test.bin`, in `dir`
-/// itself or in `dir/cifar-100-binary`.
+/// Loads one part of CIFAR-100: the 50,000 images of `train.bin` or the 10,000 of `test.bin`, in
+/// `dir` itself or in `dir/cifar-100-binary`.
 ///
-/// The classes have names where `fine_label_names.txt` or `coarse_label_names.txt` is there.
+/// The classes have names if `fine_label_names.txt` or `coarse_label_names.txt` exists.
 ///
 /// # Errors
 ///
-/// Where a file is missing, has not exactly 153,700,000 or 30,740,000 bytes, or holds a coarse
-/// label above 19 or a fine one above 99; where the classes have not all the same number of images,
-/// or there are names, but not one for each class.
+/// If a file is missing, does not have exactly 153,700,000 or 30,740,000 bytes, or contains a
+/// coarse label above 19 or a fine one above 99; if the classes do not all have the same number of
+/// images, or there are names, but not one for each class.
 pub fn load(dir: impl AsRef<Path>, split: Split, labels: Labels) -> Result<LabelledImages> {
     let nested = dir.as_ref().join("cifar-100-binary");
     let dir = if nested.is_dir() { nested.as_path() } else { dir.as_ref() };
@@ -53,12 +53,12 @@ pub fn load(dir: impl AsRef<Path>, split: Split, labels: Labels) -> Result<Label
     }
 }
 
-/// One file of records of that format, at least one and at most 60,000; `expected` is their number
-/// where it is known.
+/// Loads one file of records in this format, at least one and at most 60,000; exactly `expected` if
+/// given.
 ///
 /// # Errors
 ///
-/// As [`load`].
+/// As for [`load`].
 pub fn load_file(
     path: impl AsRef<Path>,
     expected: Option<usize>,

@@ -1,4 +1,4 @@
-//! Any images that a CSV file lists with their labels.
+//! Images listed with their labels in a CSV file.
 
 use super::listing::listed;
 use crate::{Error, FilesConfig, ImageFiles, Result};
@@ -8,16 +8,16 @@ use mbls_io::{Label, LabelColumn, Labels, Reading};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The largest list that is read.
+/// The maximum size of a list.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// How a list is read.
+/// Settings for reading a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListConfig {
     /// Whether fields can be quoted.
     pub quoting: Quoting,
-    /// Whether labels are names or positions; by default what all of them can be.
+    /// Whether labels are names or positions; by default, whichever fits all of them.
     pub labels: Labels,
 }
 
@@ -27,30 +27,30 @@ impl Default for ListConfig {
     }
 }
 
-/// The images of a list, and how it was read.
+/// The images of a list, and how the list was read.
 #[derive(Debug)]
 pub struct ListedImages {
-    /// The images, in the list's order.
+    /// The images, in the order of the list.
     pub images: ImageFiles,
-    /// How many records were taken from how many lines, what was left out, and how labels became
+    /// The number of records and lines read, the records left out, and the conversion of labels to
     /// classes.
     pub reading: Reading,
 }
 
-/// The images that the columns `path` and `label` of a CSV file with a header list, in the file's
-/// order; other columns are ignored.
+/// Loads the images in the columns `path` and `label` of a CSV file with a header, in the order of
+/// the file; other columns are ignored.
 ///
-/// Paths are below the folder of the CSV file. The rules of records are those of [`Delimited`],
-/// those of labels [`LabelColumn::classes`]: without `classes`, the classes are those that occur; with `classes`, such as
-/// those of the training part to read a test part, they are these. White space around paths and
-/// labels is dropped. [`OnError::Skip`](crate::OnError::Skip) leaves out records that are not
-/// UTF-8, as it does images that do not decode.
+/// Paths are relative to the folder of the CSV file. The rules for records are those of
+/// [`Delimited`], those for labels are those of [`LabelColumn::classes`]. Without `classes`, the
+/// classes are those that occur. With `classes`, such as those of the training part when reading a
+/// test part, the classes are the given ones. White space around paths and labels is removed.
+/// [`OnError::Skip`](crate::OnError::Skip) leaves out records that are not UTF-8, and images that
+/// do not decode.
 ///
 /// # Errors
 ///
-/// Where the file is not such a CSV file or has no record, a path is absolute or leads out of the
-/// folder, a label is missing, or labels cannot be read in one way; what [`ImageFiles::new`]
-/// reports.
+/// If the file is not such a CSV file or has no record, a path is absolute or leads out of the
+/// folder, a label is missing, or the labels are ambiguous; the errors of [`ImageFiles::new`].
 pub fn load(
     list: impl AsRef<Path>,
     classes: Option<&[String]>,
@@ -58,17 +58,17 @@ pub fn load(
     files: FilesConfig,
 ) -> Result<ListedImages> {
     let path = list.as_ref();
-    let (pictures, labels, mut reading) = columns(path, config.quoting, &files)?;
-    let column = LabelColumn { path, name: "label", labels: &labels, items: "pictures" };
+    let (images, labels, mut reading) = columns(path, config.quoting, &files)?;
+    let column = LabelColumn { path, name: "label", labels: &labels, items: "images" };
     let classes = column.classes(classes, config.labels)?;
     reading.labels = Some(classes.reading);
     let root = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let pictures = pictures.into_iter().zip(classes.labels).collect();
+    let images = images.into_iter().zip(classes.labels).collect();
     Ok(ListedImages {
-        images: ImageFiles::new("csv", root, pictures, classes.names, files)?,
+        images: ImageFiles::new("csv", root, images, classes.names, files)?,
         reading,
     })
 }
@@ -81,7 +81,7 @@ fn columns(
     let bytes = read_bounded(path, MAX_BYTES)?;
     let mut records = Delimited::new(path, &bytes, b',', quoting, files.on_error)?;
     let (file_column, label_column) = (records.column("path")?, records.column("label")?);
-    let (mut pictures, mut labels) = (Vec::new(), Vec::new());
+    let (mut images, mut labels) = (Vec::new(), Vec::new());
     while let Some(record) = records.next_record()? {
         let file = record.field(file_column).trim();
         let normalised = listed(file).map_err(|fault| {
@@ -90,12 +90,12 @@ fn columns(
             Error::format(path, field, "one below the folder of the list", found)
         })?;
         labels.push(records.label(&record, label_column)?);
-        pictures.push(normalised);
+        images.push(normalised);
     }
     let reading = records.finish();
-    if pictures.is_empty() {
-        Err(Error::format(path, "number of pictures", "at least 1", format!("0: {reading}")))
+    if images.is_empty() {
+        Err(Error::format(path, "number of images", "at least 1", format!("0: {reading}")))
     } else {
-        Ok((pictures, labels, reading))
+        Ok((images, labels, reading))
     }
 }

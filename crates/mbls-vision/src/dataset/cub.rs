@@ -1,4 +1,4 @@
-//! CUB-200-2011: birds in JPEG files of any size, 5,994 for training and 5,794 for testing.
+//! CUB-200-2011: JPEG images of birds of any size, 5,994 for training and 5,794 for testing.
 //!
 //! # References
 //!
@@ -10,18 +10,18 @@ use mbls_data::{Seed, stratified_split};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// On which images the epoch to keep is chosen.
+/// The images on which the best epoch is selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// As published: training takes the whole training part, and the epoch is chosen on the test
+    /// As published: training uses the whole training part, and the epoch is selected on the test
     /// part.
     Published,
-    /// The epoch is chosen on `validation` images that leave the training part, the same share of
-    /// every class.
+    /// The epoch is selected on `validation` images taken from the training part, with the same
+    /// share of every class.
     Correct {
-        /// How many training images become the validation part.
+        /// Number of training images in the validation part.
         validation: usize,
-        /// Which ones.
+        /// Seed of the split.
         seed: Seed,
     },
 }
@@ -35,7 +35,7 @@ pub struct Lists {
     pub labels: Vec<u32>,
     /// Whether each image is in the training part.
     pub is_train: Vec<bool>,
-    /// The classes' names, as `001.Black_footed_Albatross`.
+    /// The names of the classes, such as `001.Black_footed_Albatross`.
     pub class_names: Vec<String>,
 }
 
@@ -45,9 +45,9 @@ impl Lists {
     ///
     /// # Errors
     ///
-    /// Where a list is missing or differs from the others in length; where a line is not a number
-    /// from 1 upwards without gaps and a value, a class is not in the list or has no image for
-    /// training or testing, a path leaves the folder, or is not in the folder of its class.
+    /// If a list is missing or differs from the others in length; if a line is not a value with a
+    /// number that counts from 1 without gaps, a class is not in the list or has no image for
+    /// training or testing, a path leads out of the folder, or is not in the folder of its class.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = folder(dir.as_ref());
         let class_names: Vec<String> = numbered(&dir.join("classes.txt"), None)?;
@@ -86,7 +86,7 @@ impl Lists {
                 () if file.parent() != Some(Path::new(class)) => {
                     format!("one in the folder of its class, {class}")
                 }
-                () if !seen.insert(file) => "one that was not there before".to_owned(),
+                () if !seen.insert(file) => "one not listed before".to_owned(),
                 () => continue,
             };
             return Err(Error::format(
@@ -118,7 +118,7 @@ impl Lists {
             .zip(&is_train)
             .for_each(|(&label, &train)| counts[label as usize][usize::from(train)] += 1);
         if let Some(class) = counts.iter().position(|count| count.contains(&0)) {
-            let field = format!("pictures of class {class} ({})", class_names[class]);
+            let field = format!("images of class {class} ({})", class_names[class]);
             let [test, train] = counts[class];
             let found = format!("{train} for training, {test} for testing");
             return Err(Error::format(
@@ -132,7 +132,7 @@ impl Lists {
     }
 }
 
-/// The data set: all its images, and which of them are for training and testing.
+/// The data set: all images, and the indices of the training and test parts.
 #[derive(Debug)]
 pub struct Cub {
     /// The images of both parts.
@@ -143,19 +143,20 @@ pub struct Cub {
     pub test: Vec<usize>,
 }
 
-/// CUB-200-2011 from `dir`, or from `dir/CUB_200_2011`: the [`Lists`], and the images in `images`.
+/// Loads CUB-200-2011 from `dir`, or from `dir/CUB_200_2011`: the [`Lists`], and the images in
+/// `images`.
 ///
 /// # Errors
 ///
-/// What [`Lists::read`] and [`ImageFiles::new`] report; where `images` has other files or folders
-/// than the lists.
+/// The errors of [`Lists::read`] and [`ImageFiles::new`]; if `images` contains files or folders
+/// that are not in the lists.
 pub fn load(dir: impl AsRef<Path>, config: FilesConfig) -> Result<Cub> {
     let lists = Lists::read(&dir)?;
     let dir = folder(dir.as_ref());
     let root = dir.join("images");
     no_extra_files(&root, &lists)?;
-    let pictures = lists.files.into_iter().zip(lists.labels).collect();
-    let images = ImageFiles::new("cub", &root, pictures, lists.class_names, config)?;
+    let labelled = lists.files.into_iter().zip(lists.labels).collect();
+    let images = ImageFiles::new("cub", &root, labelled, lists.class_names, config)?;
     let part = |train: bool| {
         let places = images.kept().iter().enumerate();
         places.filter(|&(_, &listed)| lists.is_train[listed] == train).map(|(i, _)| i).collect()
@@ -164,12 +165,12 @@ pub fn load(dir: impl AsRef<Path>, config: FilesConfig) -> Result<Cub> {
 }
 
 impl Cub {
-    /// The images to train on and those to choose the epoch on.
+    /// Returns the images for training and those for selecting the epoch.
     ///
     /// # Errors
     ///
-    /// [`Error::Split`] where the validation part has no place for each class or leaves none for
-    /// training.
+    /// [`Error::Split`] if the validation part is too small for one image of each class, or leaves
+    /// none for training.
     pub fn parts(&self, protocol: Protocol) -> Result<Parts> {
         match protocol {
             Protocol::Published => {
@@ -203,7 +204,7 @@ fn folder(dir: &Path) -> PathBuf {
     if nested.is_dir() { nested } else { dir.to_owned() }
 }
 
-/// The values of lines `<number> <value>` whose numbers count from 1.
+/// Reads the values of lines `<number> <value>` with numbers that count from 1.
 fn numbered(path: &Path, expected: Option<usize>) -> Result<Vec<String>> {
     let lines = listing::lines(path)?;
     match expected {
@@ -238,9 +239,9 @@ fn no_extra_files(root: &Path, lists: &Lists) -> Result<()> {
         if !entry.is_folder || !lists.class_names.contains(&entry.name) {
             return Err(Error::format(root, "entries", "the folders of classes.txt", entry.name));
         }
-        for file in listing::pictures(root, Path::new(&entry.name))? {
+        for file in listing::images(root, Path::new(&entry.name))? {
             if !listed.contains(file.as_path()) {
-                return Err(Error::format(root, "pictures", "those of images.txt", file.display()));
+                return Err(Error::format(root, "images", "those of images.txt", file.display()));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The handwritten digits of 8x8 pixels (UCI "Optical Recognition of Handwritten Digits", test
 //! part).
 //!
-//! A gzip file of lines with 65 numbers between commas: 64 values 0..=16, row by row, and the label
-//! 0..=9.
+//! The file is gzip-compressed text. A line has 65 comma-separated numbers: 64 values 0..=16, row
+//! by row, and the label 0..=9.
 //!
 //! # References
 //!
@@ -18,26 +18,26 @@ const SIDE: usize = 8;
 const PIXELS: usize = SIDE * SIDE;
 const FULL_SCALE: u8 = 16;
 const CLASSES: usize = 10;
-/// Images of the published file.
+/// Number of images of the published file.
 const COUNT: usize = 1797;
-/// Several times what the published file unpacks to.
+/// Several times the unpacked size of the published file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The 1,797 digits.
+/// Loads the 1,797 digits.
 ///
 /// # Errors
 ///
-/// Where the file cannot be read, is not gzip, unpacks to more than a MiB, has another number of
+/// If the file cannot be read, is not gzip, unpacks to more than 1 MiB, has a different number of
 /// lines, or has a line that is not 65 numbers in their ranges.
 pub fn load(path: impl AsRef<Path>) -> Result<LabelledImages> {
     load_file(path, Some(COUNT))
 }
 
-/// Digits in the same format, at least one; `expected` is their number where it is known.
+/// Loads digits in the same format: at least one, or exactly `expected` if given.
 ///
 /// # Errors
 ///
-/// As [`load`].
+/// As for [`load`].
 pub fn load_file(path: impl AsRef<Path>, expected: Option<usize>) -> Result<LabelledImages> {
     let path = path.as_ref();
     let content = read_strict(path, MAX_BYTES)?;

@@ -1,4 +1,4 @@
-//! Fashion-MNIST: clothes in the four idx files of MNIST's layout.
+//! Fashion-MNIST: images of clothes in four idx files with MNIST's layout.
 //!
 //! # References
 //!
@@ -9,7 +9,7 @@ use super::{Split, mnist};
 use crate::{LabelledImages, Result};
 use std::path::Path;
 
-/// What the classes are called.
+/// The names of the classes.
 pub const CLASS_NAMES: [&str; 10] = [
     "T-shirt/top",
     "Trouser",
@@ -23,12 +23,12 @@ pub const CLASS_NAMES: [&str; 10] = [
     "Ankle boot",
 ];
 
-/// One part of Fashion-MNIST from `dir`: names, format, limits and errors of the files are those of
-/// [`mnist::load`].
+/// Loads one part of Fashion-MNIST from `dir`: names, format, limits and errors of the files are
+/// those of [`mnist::load`].
 ///
 /// # Errors
 ///
-/// As [`mnist::load`].
+/// As for [`mnist::load`].
 pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     let name = match split {
         Split::Train => "fashion-mnist-train",

@@ -7,7 +7,7 @@ use mbls_io::file::read_bounded;
 use mbls_io::gzip::read_strict;
 use std::path::{Path, PathBuf};
 
-/// Code of `u8` elements.
+/// The type code of `u8` elements.
 const U8: u8 = 0x08;
 
 /// The elements of an idx file of `u8`, and the number of records.
@@ -17,8 +17,8 @@ pub(super) struct Idx {
     pub(super) elements: Vec<u8>,
 }
 
-/// Reads `directory/name`, or `directory/name.gz` where that is the one that exists: at most
-/// `max_records` records, each of the sizes `record`.
+/// Reads `directory/name`, or `directory/name.gz`, whichever exists: at most `max_records` records,
+/// each with the sizes `record`.
 pub(super) fn read(
     directory: &Path,
     name: &str,

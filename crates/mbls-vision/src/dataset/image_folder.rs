@@ -1,23 +1,24 @@
-//! Any images in folders: one folder per class, named as the class.
+//! Images in folders: one folder per class, with the name of the class.
 
 use super::listing;
 use crate::{Error, FilesConfig, ImageFiles, OnError, Result};
 use std::path::{Path, PathBuf};
 
-/// The images of `dir/<class>/...`, in the order of classes and paths.
+/// Loads the images of `dir/<class>/...`, in the order of classes and paths.
 ///
-/// Without `classes` the class names are those of the folders, sorted; with it they are given, such
-/// as those of the training part to read a test part, which may then lack some. Folders within a
-/// class belong to it. Entries that [`listing::is_ignored`] knows are ignored, and so are
-/// files beside the folders of the classes that are not named like images. A folder without images
-/// is an error, with `classes` given a warning ([`ImageFiles::warnings`]).
+/// Without `classes`, the class names are the sorted names of the folders. With `classes`, such as
+/// those of the training part when reading a test part, the class names are the given ones, and
+/// folders may be missing. Subfolders of a class belong to the class. Entries that
+/// [`listing::is_ignored`] matches are ignored, and so are files next to the class folders whose
+/// names are not those of images. A folder without images is an error, or a warning if `classes` is
+/// given ([`ImageFiles::warnings`]).
 ///
 /// # Errors
 ///
-/// Where a folder cannot be read, there is no class or no image at all, a class is not one of
-/// `classes`, a class without them given has no image, a link leads out of `dir` or back to
-/// a folder around it, an image is beside the folders of the classes, or, with [`OnError::Fail`], a
-/// file in them is not named like a image; what [`ImageFiles::new`] reports.
+/// If a folder cannot be read, there is no class or no image at all, a class is not one of
+/// `classes`, a class has no image and `classes` is not given, a link leads out of `dir` or back to
+/// an enclosing folder, an image is next to the class folders, or, with [`OnError::Fail`], a file
+/// in them does not have the name of an image; the errors of [`ImageFiles::new`].
 pub fn load(
     dir: impl AsRef<Path>,
     classes: Option<&[String]>,
@@ -29,13 +30,8 @@ pub fn load(
     for entry in listing::entries(dir, &root)? {
         match entry.is_folder {
             true => found.push(entry.name),
-            false if listing::is_picture(Path::new(&entry.name)) => {
-                return Err(Error::format(
-                    dir,
-                    "pictures",
-                    "in folders of classes alone",
-                    entry.name,
-                ));
+            false if listing::is_image(Path::new(&entry.name)) => {
+                return Err(Error::format(dir, "images", "only in folders of classes", entry.name));
             }
             false => {}
         }
@@ -44,7 +40,7 @@ pub fn load(
         return Err(Error::format(dir, "folders", "at least 1, one for each class", "none"));
     }
     let names = classes.map_or_else(|| found.clone(), <[String]>::to_vec);
-    let (mut pictures, mut warnings) = (Vec::new(), Vec::new());
+    let (mut images, mut warnings) = (Vec::new(), Vec::new());
     for class in found {
         let Some(label) = names.iter().position(|name| *name == class) else {
             return Err(Error::format(
@@ -54,7 +50,7 @@ pub fn load(
                 class,
             ));
         };
-        let before = pictures.len();
+        let before = images.len();
         let mut walk = Walk {
             dir,
             root: &root,
@@ -62,11 +58,11 @@ pub fn load(
             config: &config,
             label: label as u32,
         };
-        walk.folder(Path::new(&class), &mut pictures)?;
+        walk.folder(Path::new(&class), &mut images)?;
         match classes {
-            _ if pictures.len() > before => {}
+            _ if images.len() > before => {}
             None => {
-                return Err(Error::format(dir.join(class), "number of pictures", "at least 1", 0));
+                return Err(Error::format(dir.join(class), "number of images", "at least 1", 0));
             }
             Some(_) => {
                 warnings.push(format!(
@@ -76,31 +72,31 @@ pub fn load(
             }
         }
     }
-    if pictures.is_empty() {
-        return Err(Error::format(dir, "number of pictures", "at least 1", 0));
+    if images.is_empty() {
+        return Err(Error::format(dir, "number of images", "at least 1", 0));
     }
-    Ok(ImageFiles::new("imagefolder", dir, pictures, names, config)?.with_warnings(warnings))
+    Ok(ImageFiles::new("imagefolder", dir, images, names, config)?.with_warnings(warnings))
 }
 
-/// A way through the folders of one class.
+/// Recursive traversal of the folders of one class.
 struct Walk<'a> {
     dir: &'a Path,
     root: &'a Path,
-    /// The real paths of the folders that it is in.
+    /// The canonical paths of the enclosing folders.
     above: Vec<PathBuf>,
     config: &'a FilesConfig,
     label: u32,
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, folder: &Path, pictures: &mut Vec<(PathBuf, u32)>) -> Result<()> {
+    fn folder(&mut self, folder: &Path, images: &mut Vec<(PathBuf, u32)>) -> Result<()> {
         let path = self.dir.join(folder);
         let real = listing::real(&path)?;
         if self.above.contains(&real) {
             return Err(Error::format(
                 &path,
-                "where the link leads",
-                "not to a folder around it",
+                "target of the link",
+                "not to an enclosing folder",
                 real.display(),
             ));
         }
@@ -108,13 +104,13 @@ impl Walk<'_> {
         for entry in listing::entries(&path, self.root)? {
             let inner = folder.join(&entry.name);
             if entry.is_folder {
-                self.folder(&inner, pictures)?;
-            } else if listing::is_picture(&inner) || self.config.on_error == OnError::Skip {
-                // Where asked to, what is not an image is skipped and listed like one that does not
-                // decode.
-                pictures.push((inner, self.label));
+                self.folder(&inner, images)?;
+            } else if listing::is_image(&inner) || self.config.on_error == OnError::Skip {
+                // With `OnError::Skip`, a file that is not an image is skipped and listed like an
+                // image that does not decode.
+                images.push((inner, self.label));
             } else {
-                return Err(Error::format(&path, "entries", "pictures and folders", entry.name));
+                return Err(Error::format(&path, "entries", "images and folders", entry.name));
             }
         }
         self.above.pop();

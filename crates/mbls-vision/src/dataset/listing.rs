@@ -1,5 +1,5 @@
-//! What readers of images in files share beside [`mbls_io::listing`], which is here as well:
-//! folders of images, and files that stay in their folder.
+//! Common code of readers of image files: folders of images, and files confined to their folder.
+//! Re-exports [`mbls_io::listing`].
 
 use crate::{Error, Result};
 pub use mbls_io::listing::{
@@ -8,39 +8,39 @@ pub use mbls_io::listing::{
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Endings of the formats that are decoded.
+/// Extensions of the formats that can be decoded.
 const ENDINGS: [&str; 12] =
     ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp", "pnm", "ppm", "pgm", "pbm"];
 
-/// Whether the ending is one of an image that can be decoded.
-pub fn is_picture(path: &Path) -> bool {
+/// Returns whether the path has the extension of an image format that can be decoded.
+pub fn is_image(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
-/// The images of `root/folder` alone, in the order of their names, as paths below `root`.
+/// Lists the images in `root/folder`, sorted by name, as paths relative to `root`.
 ///
 /// # Errors
 ///
-/// Where anything else is in it; as [`entries`].
-pub fn pictures(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
+/// If the folder contains anything else; as for [`entries`].
+pub fn images(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let (path, real) = (root.join(folder), real(root)?);
     let mut found = Vec::new();
     for entry in entries(&path, &real)? {
-        if entry.is_folder || !is_picture(Path::new(&entry.name)) {
-            return Err(Error::format(&path, "entries", "pictures alone", entry.name));
+        if entry.is_folder || !is_image(Path::new(&entry.name)) {
+            return Err(Error::format(&path, "entries", "only images", entry.name));
         }
         found.push(folder.join(entry.name));
     }
     Ok(found)
 }
 
-/// The size of every file, given by its path below `root`, once it is known to be a regular one in
-/// that folder.
+/// Returns the size of every file, given by its path relative to `root`, after checking that it is
+/// a regular file in that folder.
 ///
 /// # Errors
 ///
-/// Where one is missing, is not a regular file, or leads out of the folder through a link.
+/// If a file is missing, is not a regular file, or leads out of the folder through a link.
 pub fn regular_files<'a>(
     root: &Path,
     paths: impl IntoIterator<Item = &'a Path>,
@@ -51,18 +51,18 @@ pub fn regular_files<'a>(
     let size = |relative: &Path| {
         let path = root.join(relative);
         let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else {
-            return Err(Error::value("path of a picture", "a file's", path.display()));
+            return Err(Error::value("path of an image", "the path of a file", path.display()));
         };
         if !folders.contains_key(folder) {
             folders.insert(folder.to_owned(), canonical(folder)?);
         }
-        // As long as the file itself is no link, it is where its folder is.
+        // Unless the file itself is a link, it is in its real folder.
         let link = path.symlink_metadata().map_err(Error::io("open", &path))?.is_symlink();
         let real = if link { canonical(&path)? } else { folders[folder].join(file) };
         if !real.starts_with(&real_root) {
             return Err(Error::format(
                 &path,
-                "where the link leads",
+                "target of the link",
                 format!("below {}", root.display()),
                 real.display(),
             ));

@@ -1,10 +1,10 @@
-//! The part of the MATLAB 5 format that data sets use: numeric arrays, packed with zlib or not, in
-//! either byte order.
+//! A reader for the subset of the MATLAB 5 format that data sets use: numeric arrays, compressed
+//! with zlib or not, in either byte order.
 //!
-//! A file is a header of 128 bytes and then elements: a tag (type, size) and that many bytes,
-//! padded to 8. A matrix is an element of elements: flags with the class, dimensions, name, values;
-//! a packed element unpacks to one. The crates that read this format unpack whatever a file claims,
-//! which this reader must not.
+//! A file is a header of 128 bytes followed by elements: a tag (type, size) and that many bytes,
+//! padded to a multiple of 8. A matrix is an element that contains elements: flags with the class,
+//! dimensions, name, values; a compressed element unpacks to another element. The crates that read
+//! this format unpack whatever size a file claims, which this reader must not.
 //!
 //! # References
 //!
@@ -24,26 +24,26 @@ const UINT32: u32 = 6;
 const DOUBLE: u32 = 9;
 const MATRIX: u32 = 14;
 const COMPRESSED: u32 = 15;
-/// Class of arrays of `f64` and of `u8`; values of both may be stored as bytes.
+/// Class codes of arrays of `f64` and of `u8`; values of both may be stored as bytes.
 const DOUBLE_CLASS: u8 = 6;
 const UINT8_CLASS: u8 = 9;
-/// Longer names and more dimensions than any program writes.
+/// More than any program writes, for the length of a name and the number of dimensions.
 const MAX_NAME: u32 = 64;
 const MAX_DIMENSIONS: u32 = 32;
-/// Arrays beside the wanted ones are passed over, up to this many.
+/// Maximum number of other arrays that are skipped.
 const MAX_ARRAYS: usize = 1024;
 
-/// An array of bytes, the first dimension the fastest.
+/// An array of bytes, with the first dimension contiguous.
 pub(super) struct Array {
     pub(super) dimensions: Vec<usize>,
     pub(super) values: Vec<u8>,
 }
 
-/// Which array to read: its name, and the most values that it may have.
+/// An array to read: its name, and the maximum number of values.
 pub(super) struct Wanted {
     pub(super) name: &'static str,
     pub(super) max_values: usize,
-    /// Whether they may be stored as `f64`.
+    /// Whether the values may be stored as `f64`.
     pub(super) doubles: bool,
 }
 
@@ -53,7 +53,7 @@ impl Wanted {
     }
 }
 
-/// The wanted arrays of a file; their values are whole numbers 0..=255.
+/// Reads the given arrays of a file; their values must be integers in 0..=255.
 pub(super) fn read<const N: usize>(path: &Path, wanted: [Wanted; N]) -> Result<[Array; N]> {
     let (file, _) = open(path)?;
     let mut source = Source { path, reader: BufReader::new(file), big_endian: false };
@@ -94,7 +94,7 @@ pub(super) fn read<const N: usize>(path: &Path, wanted: [Wanted; N]) -> Result<[
                 array
             }
             COMPRESSED => {
-                // With room for what is beside the values.
+                // Leaves room for the parts other than the values.
                 let unpacked = ZlibDecoder::new((&mut source.reader).take(bytes)).take(max_bytes);
                 let mut inner = Source { path, reader: unpacked, big_endian: source.big_endian };
                 let tag = inner.tag()?;
@@ -107,7 +107,7 @@ pub(super) fn read<const N: usize>(path: &Path, wanted: [Wanted; N]) -> Result<[
                 }
                 let array = inner.matrix(&wanted, &found)?;
                 if array.is_some() {
-                    // To the end of the stream, where its checksum is.
+                    // Read to the end of the stream, where its checksum is.
                     inner.skip_rest()?;
                 }
                 let mut packed = inner.reader.into_inner().into_inner();
@@ -137,14 +137,14 @@ pub(super) fn read<const N: usize>(path: &Path, wanted: [Wanted; N]) -> Result<[
     Ok(arrays)
 }
 
-/// Type and size of an element; a small one has its bytes in the tag.
+/// Type and size of an element; the tag of a small element contains its bytes.
 struct Tag {
     kind: u32,
     bytes: u32,
     small: Option<[u8; 4]>,
 }
 
-/// Bytes of a file, packed or not.
+/// Bytes of a file, compressed or not.
 struct Source<'a, R> {
     path: &'a Path,
     reader: R,
@@ -196,7 +196,7 @@ impl<R: Read> Source<'_, R> {
         }
     }
 
-    /// The bytes of an element of a given type, at most `max`, with its padding read.
+    /// Reads the bytes of an element of one of the given types, at most `max`, and its padding.
     fn element(&mut self, field: &str, kinds: &[u32], max: u64) -> Result<(u32, Vec<u8>)> {
         let tag = self.tag()?;
         if !kinds.contains(&tag.kind) {
@@ -234,7 +234,8 @@ impl<R: Read> Source<'_, R> {
         Ok((tag.kind, content))
     }
 
-    /// The content of an array: which of the wanted it is, and its values; nothing for another.
+    /// Reads an array. Returns the index of the requested array and its values, or nothing for
+    /// other arrays.
     fn matrix(
         &mut self,
         wanted: &[Wanted],

@@ -1,4 +1,4 @@
-//! MNIST in its four idx files, each as it is or as `.gz`.
+//! MNIST in its four idx files, each uncompressed or as `.gz`.
 //!
 //! # References
 //!
@@ -12,16 +12,16 @@ use std::path::Path;
 const SIDE: usize = 28;
 const CLASSES: usize = 10;
 
-/// One part of MNIST from `dir`: 28x28 pixels, full scale 255.
+/// Loads one part of MNIST from `dir`: 28x28 pixels, full scale 255.
 ///
-/// Reads `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-...`; each with or
-/// without `.gz`. At most 60,000 or 10,000 images, the official numbers; excerpts in the same
-/// format are accepted.
+/// Reads `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-...`, each with or
+/// without `.gz`. Accepts at most the official 60,000 or 10,000 images; subsets in the same format
+/// are accepted.
 ///
 /// # Errors
 ///
-/// Where a file is missing, too large, truncated or damaged; where magic number, dimensions or
-/// sizes are not those of the format, images and labels differ in number, or a label is not 0..=9.
+/// If a file is missing, too large, truncated or damaged; if magic number, dimensions or sizes are
+/// not those of the format, images and labels differ in number, or a label is not 0..=9.
 pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     let name = match split {
         Split::Train => "mnist-train",
@@ -30,7 +30,7 @@ pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     read(dir.as_ref(), split, name)?.with_class_names(DIGITS)
 }
 
-/// One part of a data set in MNIST's layout.
+/// Reads one part of a data set with MNIST's layout.
 pub(super) fn read(dir: &Path, split: Split, name: &str) -> Result<LabelledImages> {
     let (prefix, max_records) = match split {
         Split::Train => ("train", 60_000),

@@ -1,8 +1,7 @@
 //! Readers of data sets on disk.
 //!
-//! Every reader checks what it reads against its format and names file, field, found and expected
-//! value where they differ. None takes more memory than the format allows, whatever the file
-//! claims.
+//! Every reader validates its input. Errors name the file, the field, and the found and expected
+//! values. No reader uses more memory than the format allows, whatever the file claims.
 
 mod cifar;
 pub mod cifar10;
@@ -22,21 +21,21 @@ pub mod tiny_imagenet;
 
 pub use published::{published_split, published_split_per_class};
 
-/// The official part of a data set.
+/// The official parts of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
     /// For training and validation.
     Train,
-    /// For testing alone.
+    /// For testing only.
     Test,
 }
 
-/// The images of a training part, divided.
+/// The images of a training part, split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
-    /// Those to train on.
+    /// Indices of the images for training.
     pub train: Vec<usize>,
-    /// Those to choose the epoch and the temperature on.
+    /// Indices of the images for selecting the epoch and the temperature.
     pub validation: Vec<usize>,
 }
 

@@ -5,15 +5,15 @@ use crate::{Error, Result};
 use mbls_data::LegacyShuffle;
 use std::collections::BTreeMap;
 
-/// The split of the published code for CIFAR-10 and SVHN: all `n` indices shuffled by numpy's
-/// legacy generator, the first tenth for validation, the rest for training. For the 50,000 of
-/// CIFAR-10 that is 45,000 and 5,000.
+/// Returns the split of the published code for CIFAR-10 and SVHN: all `n` indices are shuffled by
+/// NumPy's legacy generator; the first tenth is for validation, the rest for training. For the
+/// 50,000 of CIFAR-10 that is 45,000 and 5,000.
 ///
-/// Its seed was the run's, 1 by default. Both parts are in ascending order.
+/// The published code uses the seed of the run, 1 by default. Both parts are in ascending order.
 ///
 /// # Errors
 ///
-/// [`Error::Split`] where a tenth is nothing.
+/// [`Error::Split`] if a tenth of `n` is 0.
 ///
 /// # References
 ///
@@ -27,23 +27,23 @@ use std::collections::BTreeMap;
 pub fn published_split(n: usize, seed: u32) -> Result<Parts> {
     let tenth = n / 10;
     if tenth == 0 {
-        return Err(Error::Split(format!("a tenth of {n} items is nothing")));
+        return Err(Error::Split(format!("a tenth of {n} items is 0")));
     }
     let mut validation = LegacyShuffle::new(seed).permutation(n)?;
     let train = validation.split_off(tenth);
     Ok(Parts { train: sorted(train), validation: sorted(validation) })
 }
 
-/// The split of the published code for Tiny-ImageNet: class by class, in the order in which the
-/// classes first appear, the indices of the class are shuffled by numpy's legacy generator, and the
-/// last `per_class` of them are for validation. With 50 of the 500 in each class, that is 90,000
-/// and 10,000.
+/// Returns the split of the published code for Tiny-ImageNet. Class by class, in the order in which
+/// the classes first appear, the indices of the class are shuffled by NumPy's legacy generator, and
+/// the last `per_class` of them are for validation. With 50 of the 500 in each class, that is
+/// 90,000 and 10,000.
 ///
-/// Its seed was the run's, 1 by default. Both parts are in ascending order.
+/// The published code uses the seed of the run, 1 by default. Both parts are in ascending order.
 ///
 /// # Errors
 ///
-/// [`Error::Split`] where `per_class` is 0 or a class has no more than that.
+/// [`Error::Split`] if `per_class` is 0 or a class has no more items than that.
 ///
 /// # References
 ///
@@ -66,7 +66,7 @@ pub fn published_split_per_class(labels: &[u32], per_class: usize, seed: u32) ->
         if train == 0 || per_class == 0 {
             let found = members.len();
             let reason = format!(
-                "has {found} items, too few for {per_class} of validation and one for training"
+                "has {found} items, too few for {per_class} for validation and one for training"
             );
             return Err(Error::SplitClass { label, name: None, reason });
         }

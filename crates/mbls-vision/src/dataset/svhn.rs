@@ -16,16 +16,16 @@ const CLASSES: usize = 10;
 /// The label of the digit 0 in the files.
 const ZERO: u8 = 10;
 
-/// One part of SVHN from `dir`: the 73,257 images of `train_32x32.mat` or the 26,032 of
-/// `test_32x32.mat`; excerpts in the same format are accepted.
+/// Loads one part of SVHN from `dir`: the 73,257 images of `train_32x32.mat` or the 26,032 of
+/// `test_32x32.mat`; subsets in the same format are accepted.
 ///
-/// The file's arrays are `X`, 32 x 32 x 3 x N, and `y`, the digits 1..=9 and 10 for 0, which is
-/// class 0 here.
+/// The arrays of the file are `X`, 32 x 32 x 3 x N, and `y`, the digits 1..=9 and 10 for 0, which
+/// becomes class 0.
 ///
 /// # Errors
 ///
-/// Where the file is missing, is not a MATLAB 5 file or damaged, has not these arrays in these
-/// sizes, more images than the official number, or a label that is not 1..=10.
+/// If the file is missing, is not a MATLAB 5 file or is damaged, does not have these arrays in
+/// these sizes, has more images than the official number, or has a label that is not 1..=10.
 pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     let (name, file, max_records) = match split {
         Split::Train => ("svhn-train", "train_32x32.mat", 73_257),
@@ -37,7 +37,7 @@ pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
         mat5::Wanted { name: "y", max_values: max_records, doubles: true },
     ];
     let [images, labels] = mat5::read(&path, wanted)?;
-    // A last dimension of 1 is not written.
+    // A last dimension of 1 is omitted in the file.
     let (sizes, records) = match images.dimensions[..] {
         [a, b, c] => ([a, b, c], 1),
         [a, b, c, records] => ([a, b, c], records),
@@ -52,7 +52,7 @@ pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
         ));
     }
     if labels.dimensions != [records, 1] {
-        let expected = format!("[{records}, 1], as many as pictures in X");
+        let expected = format!("[{records}, 1], as many as images in X");
         return Err(Error::format(
             &path,
             "dimensions of y",
@@ -70,7 +70,7 @@ pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
         .with_class_names(DIGITS)
 }
 
-/// From columns to rows.
+/// Transposes a plane from column-major to row-major order.
 fn transpose(plane: &mut [u8]) {
     for row in 0..SIDE {
         for column in 0..row {

@@ -1,6 +1,6 @@
-//! Tiny-ImageNet in its official layout: 64x64 JPEG files of 200 classes, 500 of each for training;
-//! the official validation part of 50 each serves as the test part, because the labels of the
-//! official test part are not public.
+//! Tiny-ImageNet in its official layout: 64x64 JPEG files of 200 classes, 500 per class for
+//! training. The official validation part of 50 per class serves as the test part, because the
+//! labels of the official test part are not public.
 //!
 //! # References
 //!
@@ -16,29 +16,29 @@ const MAX_CLASSES: usize = 200;
 const TRAIN_PER_CLASS: usize = 500;
 const TEST_PER_CLASS: usize = 50;
 
-/// Which class is number 0.
+/// The order of the classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClassOrder {
-    /// The first line of `wnids.txt`.
+    /// The order of `wnids.txt`.
     Listed,
-    /// The first WordNet id by name: the published code, its checkpoints, and readers that take
-    /// folders for classes.
+    /// Sorted by WordNet id, as in the published code, its checkpoints, and readers of class
+    /// folders.
     Sorted,
 }
 
-/// One part of Tiny-ImageNet from `dir`, or from `dir/tiny-imagenet-200`; in the order of the
-/// paths, which is also the published code's.
+/// Loads one part of Tiny-ImageNet from `dir`, or from `dir/tiny-imagenet-200`, in the order of the
+/// paths, which is also the order of the published code.
 ///
-/// `wnids.txt` has the classes; `train/<wnid>/images` the images for training; `val/images` and
-/// `val/val_annotations.txt` those for testing; `words.txt`, where it is there, what the classes
-/// are called. An excerpt is accepted if it has the same number of images in each class of the
-/// list. An image that is not of 64x64 pixels does not decode.
+/// `wnids.txt` lists the classes; `train/<wnid>/images` contains the training images; `val/images`
+/// and `val/val_annotations.txt` contain the test images; `words.txt`, if it exists, contains the
+/// names of the classes. A subset is accepted if it has the same number of images in each class of
+/// the list. An image that is not 64x64 pixels does not decode.
 ///
 /// # Errors
 ///
-/// Where a file or folder is missing or has something else in it, a class is not in the list,
-/// appears twice or has another number of images than the first (or more than 500 or 50), or an
-/// image of `val` is without a line or named in two; what [`ImageFiles::new`] reports.
+/// If a file or folder is missing or contains something else, a class is not in the list, appears
+/// twice or has a different number of images from the first class (or more than 500 or 50), or an
+/// image of `val` is in no line or in two; the errors of [`ImageFiles::new`].
 pub fn load(
     dir: impl AsRef<Path>,
     split: Split,
@@ -62,33 +62,33 @@ pub fn load(
     }
     let labels: HashMap<&str, u32> =
         wnids.iter().enumerate().map(|(i, wnid)| (wnid.as_str(), i as u32)).collect();
-    let (name, pictures, most) = match split {
+    let (name, images, most) = match split {
         Split::Train => ("tiny-imagenet-train", train(root, &labels)?, TRAIN_PER_CLASS),
         Split::Test => ("tiny-imagenet-test", test(root, &labels)?, TEST_PER_CLASS),
     };
     let mut counts = vec![0; wnids.len()];
-    pictures.iter().for_each(|(_, label)| counts[*label as usize] += 1);
+    images.iter().for_each(|(_, label)| counts[*label as usize] += 1);
     if let Some(i) =
         counts.iter().position(|&count| count != counts[0] || count == 0 || count > most)
     {
-        let field = format!("number of {name} pictures of {}", wnids[i]);
+        let field = format!("number of {name} images of {}", wnids[i]);
         let expected = format!("1..={most}, as many as of {}, {}", wnids[0], counts[0]);
         return Err(Error::format(root, field, expected, counts[i]));
     }
     let config = FilesConfig { size: Some([SIDE; 2]), ..config };
-    ImageFiles::new(name, root, pictures, class_names(root, &wnids)?, config)
+    ImageFiles::new(name, root, images, class_names(root, &wnids)?, config)
 }
 
 fn train(root: &Path, labels: &HashMap<&str, u32>) -> Result<Vec<(PathBuf, u32)>> {
     let folder = root.join("train");
-    let mut pictures = Vec::new();
+    let mut images = Vec::new();
     let mut missing = labels.clone();
     for entry in listing::entries(&folder, &listing::real(root)?)? {
         let Some(label) = missing.remove(entry.name.as_str()) else {
             return Err(Error::format(&folder, "folders", "the classes of wnids.txt", entry.name));
         };
-        let files = listing::pictures(root, &Path::new("train").join(entry.name).join("images"))?;
-        pictures.extend(files.into_iter().map(|file| (file, label)));
+        let files = listing::images(root, &Path::new("train").join(entry.name).join("images"))?;
+        images.extend(files.into_iter().map(|file| (file, label)));
     }
     match missing.keys().min() {
         Some(wnid) => Err(Error::format(
@@ -97,7 +97,7 @@ fn train(root: &Path, labels: &HashMap<&str, u32>) -> Result<Vec<(PathBuf, u32)>
             format!("one named {wnid}, a class of wnids.txt"),
             "none",
         )),
-        None => Ok(pictures),
+        None => Ok(images),
     }
 }
 
@@ -121,35 +121,35 @@ fn test(root: &Path, labels: &HashMap<&str, u32>) -> Result<Vec<(PathBuf, u32)>>
             return error("class", "one of wnids.txt", wnid);
         };
         if annotated.insert(file.to_owned(), label).is_some() {
-            return error("file", "one that was not there before", file);
+            return error("file", "one not listed before", file);
         }
     }
     let folder = Path::new("val/images");
-    let mut pictures = Vec::new();
-    for path in listing::pictures(root, folder)? {
+    let mut images = Vec::new();
+    for path in listing::images(root, folder)? {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some(label) = annotated.remove(name) else {
             return Err(Error::format(
                 &list,
                 "lines",
-                format!("one for each picture, also for {name}"),
+                format!("one for each image, also for {name}"),
                 "none",
             ));
         };
-        pictures.push((path, label));
+        images.push((path, label));
     }
     match annotated.keys().min() {
         Some(file) => Err(Error::format(
             root.join(folder),
-            "pictures",
+            "images",
             format!("{file}, which is in val_annotations.txt"),
             "none",
         )),
-        None => Ok(pictures),
+        None => Ok(images),
     }
 }
 
-/// What `words.txt` calls the classes; their ids where there is no such file.
+/// Returns the names of the classes from `words.txt`; their ids if there is no such file.
 fn class_names(root: &Path, wnids: &[String]) -> Result<Vec<String>> {
     let path = root.join("words.txt");
     if !path.try_exists().map_err(Error::io("look for", &path))? {

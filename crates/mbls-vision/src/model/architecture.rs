@@ -9,7 +9,7 @@ use mbls_nn::{Dropout, Result};
 use std::fmt;
 use std::str::FromStr;
 
-/// A network by its name, such as `resnet50-cifar`: what a recipe names and a program builds.
+/// A network by name, such as `resnet50-cifar`, for use in recipes.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -30,13 +30,14 @@ pub struct Architecture(&'static Entry);
 
 struct Entry {
     name: &'static str,
-    /// Whose names the parameters have.
+    /// The implementation whose parameter names the network uses.
     origin: &'static str,
-    /// Of the number of classes and the shape of an image, whose channels are set afterwards.
+    /// Creates the network's shape from the number of classes and the image shape; the channels are
+    /// set afterwards.
     network: fn(usize, [usize; 3]) -> Result<Network>,
 }
 
-/// The shape of a network that [`Architecture`] names.
+/// The shape of a network named by [`Architecture`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Network {
     /// A [`SmallCnn`].
@@ -47,7 +48,7 @@ pub enum Network {
     DenseNet(DenseNetConfig),
 }
 
-/// What a network may have besides its shape.
+/// Options of a network in addition to its shape.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Dropout before the linear layer.
@@ -110,26 +111,27 @@ static TABLE: &[Entry] = &[
 ];
 
 impl Architecture {
-    /// All of them.
+    /// Returns all named networks.
     pub fn all() -> impl Iterator<Item = Self> {
         TABLE.iter().map(Self)
     }
 
-    /// Returns the name that recipes have, such as `resnet50-cifar`.
+    /// Returns the name used in recipes, such as `resnet50-cifar`.
     pub fn name(self) -> &'static str {
         self.0.name
     }
 
-    /// Whose names its parameters have, and whose checkpoints therefore load.
+    /// Returns the implementation whose parameter names the network uses, and whose checkpoints it
+    /// can therefore load.
     pub fn origin(self) -> &'static str {
         self.0.origin
     }
 
-    /// Its shape for images of `shape` (channels, height, width).
+    /// Returns the shape of the network for images of `shape` (channels, height, width).
     ///
     /// # Errors
     ///
-    /// Where `classes` or a part of `shape` is 0, or the images are too small for the network.
+    /// If `classes` or a part of `shape` is 0, or the images are too small for the network.
     pub fn network(self, classes: usize, shape: [usize; 3]) -> Result<Network> {
         let network = self.name();
         let invalid =
@@ -161,11 +163,11 @@ impl Architecture {
         Ok(network)
     }
 
-    /// The network for images of `shape` (channels, height, width), its variables from `vb`.
+    /// Builds the network for images of `shape` (channels, height, width) with variables from `vb`.
     ///
     /// # Errors
     ///
-    /// As [`network`](Self::network), and where the builder has no such tensors.
+    /// As for [`network`](Self::network), and if the builder does not have the tensors.
     pub fn build(
         self,
         classes: usize,
@@ -178,12 +180,12 @@ impl Architecture {
 }
 
 impl Network {
-    /// The network of this shape, its variables from `vb`.
+    /// Builds the network of this shape with variables from `vb`.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
-    /// builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] if a size is 0 or too large; errors of candle if the builder
+    /// does not have the tensors.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
         let Options { dropout } = options;
         Ok(match self {
@@ -193,7 +195,8 @@ impl Network {
         })
     }
 
-    /// The name of its classifier, whose tensors are `{head}.weight` and `{head}.bias`.
+    /// Returns the name of the classifier layer, whose tensors are `{head}.weight` and
+    /// `{head}.bias`.
     pub fn head(&self) -> &'static str {
         match self {
             Self::SmallCnn(_) | Self::ResNet(_) => "fc",

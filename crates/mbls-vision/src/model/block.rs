@@ -5,18 +5,18 @@ use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{AvgPool2d, ConvConfig, ConvInit};
 
-/// What a residual network consists of.
+/// The type of block of a residual network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Block {
     /// Two 3x3 convolutions.
     Basic,
-    /// A 1x1 convolution that narrows, a 3x3 one, and a 1x1 one that widens to four times the
-    /// stage's width.
+    /// A 1x1 convolution that reduces the channels, a 3x3 one, and a 1x1 one that expands them to
+    /// four times the stage's width.
     Bottleneck,
 }
 
 impl Block {
-    /// Channels of the block's output for each of its stage's width.
+    /// Returns the ratio of the block's output channels to its stage's width.
     pub fn expansion(self) -> usize {
         match self {
             Self::Basic => 1,
@@ -25,17 +25,17 @@ impl Block {
     }
 }
 
-/// How a block's input reaches its output where their shapes differ.
+/// The connection from a block's input to its output if their shapes differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shortcut {
     /// Every second row and column, and channels of zeros on both sides of the input's: no
-    /// parameters. Option A of the paper, which its CIFAR networks use.
+    /// parameters. Option A of the paper, used by its CIFAR networks.
     #[default]
     Identity,
-    /// A 1x1 convolution of the block's stride with batch norm, named `shortcut`: option B, which
-    /// many implementations in PyTorch use for CIFAR too.
+    /// A 1x1 convolution with the block's stride and batch norm, named `shortcut`: option B, which
+    /// many PyTorch implementations use for CIFAR too.
     Projection,
-    /// The same named `downsample`, as in torchvision.
+    /// The same as `Projection`, but named `downsample`, as in torchvision.
     Downsample,
 }
 
@@ -126,8 +126,8 @@ impl ModuleT for Skip {
         match self {
             Self::Same => Ok(x.clone()),
             Self::Padded { stride, before, after } => {
-                // A pool of one pixel picks every second one; unlike a strided view it has a cheap
-                // gradient on every device.
+                // A pool of one pixel selects every second one; unlike a strided view it has a
+                // cheap gradient on every device.
                 let x = if *stride == 1 {
                     x.clone()
                 } else {

@@ -8,13 +8,13 @@ use mbls_nn::{ConvInit, Dropout};
 /// Shape of a [`CifarResNet`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CifarResNetConfig {
-    /// Blocks of each of the three stages, of two convolutions each.
+    /// Number of blocks in each of the three stages; a block has two convolutions.
     pub blocks: usize,
-    /// Number of logits for an image, at least 1.
+    /// Number of logits per image, at least 1.
     pub classes: usize,
     /// Channels of the input.
     pub in_channels: usize,
-    /// Channels of the first stage; each of the others doubles them.
+    /// Channels of the first stage; each further stage doubles them.
     pub width: usize,
     /// The shortcut between stages.
     pub shortcut: Shortcut,
@@ -72,9 +72,9 @@ impl From<CifarResNetConfig> for ResNetConfig {
     }
 }
 
-/// The residual networks of He et al. for CIFAR, of `6 blocks + 2` layers: one 3x3 convolution,
-/// three stages of basic blocks with 16, 32 and 64 channels, the last two of which halve the image,
-/// global average pool, one linear layer. A [`ResNet`].
+/// The residual networks of He et al. for CIFAR with `6 blocks + 2` layers: one 3x3 convolution;
+/// three stages of basic blocks with 16, 32 and 64 channels, the last two of which halve the image;
+/// global average pooling; one linear layer. A [`ResNet`].
 ///
 /// # Shapes
 ///
@@ -105,22 +105,22 @@ pub struct CifarResNet {
 }
 
 impl CifarResNet {
-    /// The network that `config` describes.
+    /// Creates the network described by `config`.
     ///
     /// # Errors
     ///
-    /// Where a size is 0, or the builder has no such tensors.
+    /// If a size is 0, or the builder does not have the tensors.
     pub fn new(config: CifarResNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         Ok(Self { network: ResNet::new(config.clone().into(), vb)?, config })
     }
 
-    /// As [`ResNet::with_dropout`].
+    /// As for [`ResNet::with_dropout`].
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { network: self.network.with_dropout(dropout), ..self }
     }
 
-    /// Its shape.
+    /// Returns the shape of the network.
     pub fn config(&self) -> &CifarResNetConfig {
         &self.config
     }

@@ -4,13 +4,13 @@ use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{BatchNorm2d, Conv2d, ConvConfig};
 
-/// `norm(conv(x))`, the convolution keeping the size up to its stride: what residual networks and
-/// the heads on them consist of.
+/// `norm(conv(x))`, where the convolution preserves the size except for its stride: the building
+/// block of residual networks and the heads on them.
 ///
 /// # Shapes
 ///
-/// `[N, channels[0], H, W]` to `[N, channels[1], H', W']`, `H'` being `H` over the stride, rounded
-/// up. Parameters of the convolution in one builder, of the batch norm in another.
+/// `[N, channels[0], H, W]` to `[N, channels[1], H', W']`, where `H'` is `H` divided by the stride,
+/// rounded up. The parameters of the convolution and of the batch norm come from separate builders.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -31,11 +31,13 @@ pub struct ConvNorm {
 }
 
 impl ConvNorm {
-    /// A layer whose `kernel` is a single odd side; the padding follows from it and the dilation.
+    /// Creates a layer. `kernel` is a single odd side; the padding follows from it and the
+    /// dilation.
     ///
     /// # Errors
     ///
-    /// Where a size is 0, the groups do not divide the channels, or a builder has no such tensors.
+    /// If a size is 0, the groups do not divide the channels, or a builder does not have the
+    /// tensors.
     pub fn new(
         channels: [usize; 2],
         kernel: usize,
@@ -50,11 +52,11 @@ impl ConvNorm {
         Ok(Self { conv, norm: BatchNorm2d::new(outputs, norm)? })
     }
 
-    /// `relu(norm(conv(x)) + residual)`, without a residual `relu(norm(conv(x)))`.
+    /// Computes `relu(norm(conv(x)) + residual)`, without a residual `relu(norm(conv(x)))`.
     ///
     /// # Errors
     ///
-    /// As the two layers.
+    /// As for the two layers.
     pub fn forward_relu(
         &self,
         x: &Tensor,

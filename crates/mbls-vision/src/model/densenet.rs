@@ -1,6 +1,6 @@
 //! Densely connected networks for CIFAR.
 
-use super::check_pictures;
+use super::check_images;
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{
@@ -10,23 +10,23 @@ use mbls_nn::{
 
 const NAME: &str = "DenseNet";
 
-/// Beyond every network; keeps sizes from overflowing.
+/// An upper bound larger than any network needs; prevents overflow of sizes.
 const WIDEST: usize = 1 << 16;
 
 /// Shape of a [`DenseNet`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DenseNetConfig {
-    /// Channels that every layer adds.
+    /// Number of channels that each layer adds.
     pub growth: usize,
     /// The number of layers of each block.
     pub blocks: Vec<usize>,
     /// Channels of the input.
     pub in_channels: usize,
-    /// Number of logits for an image, 1 to 65536.
+    /// Number of logits per image, 1 to 65536.
     pub classes: usize,
 }
 
-/// Growth and layers of the blocks by the number of layers.
+/// Depth, growth and layers of the blocks.
 const DEPTHS: [(usize, usize, [usize; 4]); 4] = [
     (121, 32, [6, 12, 24, 16]),
     (161, 48, [6, 12, 36, 24]),
@@ -35,11 +35,11 @@ const DEPTHS: [(usize, usize, [usize; 4]); 4] = [
 ];
 
 impl DenseNetConfig {
-    /// The published code's networks for CIFAR, of 121, 161, 169 or 201 layers.
+    /// Returns the published code's network for CIFAR with 121, 161, 169 or 201 layers.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where there is no network of `depth` layers.
+    /// [`mbls_nn::Error::Network`] if there is no network of `depth` layers.
     pub fn cifar(depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let Some(&(_, growth, blocks)) = DEPTHS.iter().find(|&&(known, ..)| known == depth) else {
             let known = DEPTHS.map(|(depth, ..)| depth.to_string()).join(", ");
@@ -48,7 +48,8 @@ impl DenseNetConfig {
         Ok(Self { growth, blocks: blocks.to_vec(), in_channels: 3, classes })
     }
 
-    /// The least height and width of an image: one pixel is left after the last transition.
+    /// Returns the minimum height and width of an image, which leave one pixel after the last
+    /// transition.
     pub fn smallest(&self) -> usize {
         1 << (self.blocks.len().clamp(1, 16) - 1)
     }
@@ -57,7 +58,7 @@ impl DenseNetConfig {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] for the first that is 0 or beyond its range.
+    /// [`mbls_nn::Error::Network`] for the first field that is 0 or out of range.
     pub fn validate(&self) -> mbls_nn::Result<()> {
         for (field, value) in
             [("growth", self.growth), ("in_channels", self.in_channels), ("classes", self.classes)]
@@ -92,9 +93,9 @@ impl DenseNetConfig {
 }
 
 /// The densely connected network of the published code for CIFAR: a 3x3 convolution to twice
-/// `growth` channels; blocks of layers, each of which puts `growth` new channels before those that
-/// it was given; between blocks a transition that halves channels and image; batch norm, global
-/// average pool, one linear layer.
+/// `growth` channels; blocks of layers, each of which prepends `growth` new channels to its input;
+/// between blocks, a transition that halves channels and image; batch norm, global average pooling,
+/// one linear layer.
 ///
 /// # Shapes
 ///
@@ -193,12 +194,12 @@ impl ModuleT for Part {
 }
 
 impl DenseNet {
-    /// The network that `config` describes.
+    /// Creates the network described by `config`.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
-    /// builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] if a size is 0 or too large; errors of candle if the builder
+    /// does not have the tensors.
     pub fn new(config: DenseNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let growth = config.growth;
@@ -227,14 +228,14 @@ impl DenseNet {
         Ok(Self { stem, parts, norm, linear, config })
     }
 
-    /// Returns the network with this dropout before its linear layer, or with none; a clone of it
-    /// knows the position of its masks.
+    /// Returns the network with this dropout before its linear layer, or with none; a clone shares
+    /// the position of the dropout masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { linear: self.linear.with_dropout(dropout), ..self }
     }
 
-    /// Its shape.
+    /// Returns the shape of the network.
     pub fn config(&self) -> &DenseNetConfig {
         &self.config
     }
@@ -242,7 +243,7 @@ impl DenseNet {
 
 impl ModuleT for DenseNet {
     fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
-        check_pictures(NAME, images, self.config.in_channels, self.config.smallest())?;
+        check_images(NAME, images, self.config.in_channels, self.config.smallest())?;
         let mut x = self.stem.forward(images)?;
         for part in &self.parts {
             x = part.forward_t(&x, train)?;

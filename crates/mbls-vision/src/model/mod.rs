@@ -1,8 +1,8 @@
 //! Networks for image classification.
 //!
-//! Every network takes a [`VarBuilder`](candle_nn::VarBuilder) and implements
+//! Every network is built from a [`VarBuilder`](candle_nn::VarBuilder) and implements
 //! [`ModuleT`](candle_nn::ModuleT): images `[N, C, H, W]` in, logits `[N, classes]` out.
-//! [`Architecture`] makes them by name; [`pretrained`] loads what others have trained.
+//! [`Architecture`] creates networks by name; [`pretrained`] loads pretrained weights.
 
 mod architecture;
 mod block;
@@ -25,8 +25,9 @@ pub use small_cnn::{SmallCnn, SmallCnnConfig};
 
 use candle_core::{Result, Tensor, bail};
 
-/// Checks that these are images of so many channels and at least so many rows and columns.
-fn check_pictures(network: &str, images: &Tensor, channels: usize, smallest: usize) -> Result<()> {
+/// Checks that the images have the given number of channels and at least `smallest` rows and
+/// columns.
+fn check_images(network: &str, images: &Tensor, channels: usize, smallest: usize) -> Result<()> {
     let fits = match images.dims() {
         &[_, found, height, width] => found == channels && height.min(width) >= smallest,
         _ => false,
@@ -34,7 +35,7 @@ fn check_pictures(network: &str, images: &Tensor, channels: usize, smallest: usi
     if !fits {
         let found = images.dims();
         bail!(
-            "{network}: pictures of shape {found:?}, expected [N, {channels}, H, W] with H and W at least {smallest}"
+            "{network}: images of shape {found:?}, expected [N, {channels}, H, W] with H and W at least {smallest}"
         );
     }
     Ok(())

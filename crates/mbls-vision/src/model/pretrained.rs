@@ -1,9 +1,9 @@
-//! Weights that others have trained: all but the classifier, which is usually another one.
+//! Pretrained weights: all parameters except, usually, the classifier.
 //!
-//! What is taken lies in a file of PyTorch or safetensors with the network's parameter names:
-//! torchvision's, or those of the published
-//! code, as [`Architecture::origin`](super::Architecture::origin) says. The new classifier commonly
-//! learns faster than the rest:
+//! The weights come from a PyTorch or safetensors file with the network's parameter names: those of
+//! torchvision or of the published code, as stated by
+//! [`Architecture::origin`](super::Architecture::origin). The new classifier commonly uses a higher
+//! learning rate than the rest:
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -17,7 +17,7 @@
 //!     architecture.build(classes, [3, 32, 32], Options::default(), store.var_builder())?;
 //!     Ok::<_, Box<dyn std::error::Error>>(store)
 //! };
-//! // Of a file: Checkpoint::read("resnet20.pth".as_ref())?
+//! // From a file: Checkpoint::read("resnet20.pth".as_ref())?
 //! let checkpoint = Checkpoint::from_bytes(network(1000, 1)?.to_safetensors()?)?;
 //! let store = network(10, 2)?;
 //! let report = pretrained::load(&store, &checkpoint, "fc", Head::IfItFits)?;
@@ -32,47 +32,47 @@
 use mbls_nn::{Checkpoint, Error, Fit, LoadReport, MisShaped, ParamStore, Result};
 use std::fmt;
 
-/// What becomes of the classifier.
+/// The initialisation of the classifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Head {
-    /// It is taken where all of its tensors are there with the network's shapes, and stays as
-    /// initialised otherwise.
+    /// It is loaded if all of its tensors are in the checkpoint with the network's shapes, and
+    /// keeps its initialisation otherwise.
     #[default]
     IfItFits,
-    /// It stays as initialised, though it may fit: its classes are others.
+    /// It keeps its initialisation even if it would fit, because its classes differ.
     New,
 }
 
-/// What was taken from a checkpoint, and what was not.
+/// The tensors loaded from a checkpoint, and those that were not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pretrained {
-    /// What was taken off the checkpoint's names, as [`ParamStore::load`] says; empty where
-    /// nothing was.
+    /// The prefix removed from the names in the checkpoint, as described for [`ParamStore::load`];
+    /// empty if there was none.
     pub prefix: String,
-    /// The tensors that were taken, sorted.
+    /// The loaded tensors, sorted.
     pub taken: Vec<String>,
-    /// The classifier's name, if it stayed as initialised.
+    /// The name of the classifier, if it kept its initialisation.
     pub new_head: Option<String>,
-    /// The tensors of the classifier and of parts beside it that the checkpoint has with another
-    /// shape.
+    /// The tensors of the classifier and of the `others` that have a different shape in the
+    /// checkpoint.
     pub mis_shaped: Vec<MisShaped>,
     /// The tensors of the same parts that the checkpoint lacks.
     pub missing: Vec<String>,
-    /// Tensors of the checkpoint under the names of these parts that the network has no use for.
+    /// Tensors of the checkpoint under the names of these parts that the network does not have.
     pub unused: Vec<String>,
 }
 
-/// Sets the network's variables in `store` to a checkpoint's weights, those of its classifier
-/// `head` as asked.
+/// Loads a checkpoint's weights into the network's variables in `store`, and its classifier as
+/// specified by `head`.
 ///
-/// The network has to be built before. `head` is its classifier's name, as
-/// [`Network::head`](super::Network::head) says.
+/// Build the network first. `head` contains the name of its classifier, as returned by
+/// [`Network::head`](super::Network::head).
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] where the network has no part `head`; [`mbls_io::Error::Checkpoint`] where no
-/// weights are found; [`Error::State`] where anything outside `head` is missing, unexpected or of
-/// another shape. No variable has changed then.
+/// [`Error::Setting`] if the network has no part `head`; [`mbls_io::Error::Checkpoint`] if no
+/// weights are found; [`Error::State`] if anything outside of `head` is missing, unexpected or of a
+/// different shape. On an error no variable has changed.
 pub fn load(
     store: &ParamStore,
     checkpoint: &Checkpoint,
@@ -82,14 +82,15 @@ pub fn load(
     load_beside(store, checkpoint, head, &[], choice)
 }
 
-/// As [`load`], of a network or checkpoint that may have `others` beside its classifier, such as
-/// one that training alone used.
+/// As [`load`], for a network or checkpoint with further parts `others`, such as an auxiliary
+/// classifier used only for training.
 ///
-/// Each of them is taken or not by itself, as the classifier is, and may be missing on either side.
+/// Each of them is loaded or not independently, like the classifier, and may be missing on either
+/// side.
 ///
 /// # Errors
 ///
-/// As [`load`].
+/// As for [`load`].
 pub fn load_beside(
     store: &ParamStore,
     checkpoint: &Checkpoint,
@@ -103,7 +104,8 @@ pub fn load_beside(
         return Err(Error::Setting { name: "head", value: head.to_owned(), expected });
     }
     let heads = [&[head], others].concat();
-    // Copies before anything changes, so that what follows the load cannot fail for another reason.
+    // Copy the variables before anything changes, so the steps after the load cannot fail for
+    // another reason.
     let initial = variables
         .into_iter()
         .filter(|(name, _)| heads.iter().any(|head| within(head, name)))
@@ -127,15 +129,15 @@ pub fn load_beside(
     Ok(pretrained)
 }
 
-/// Sets the network's part `encoder` in `store` to the weights of a classifier, whose own part
-/// `head` is left out: an encoder of a segmentation network that begins as torchvision's network
-/// for ImageNet, where `head` is `fc`.
+/// Loads the weights of a classifier, without its part `head`, into the network's part `encoder` in
+/// `store`. Initialises, for example, the encoder of a segmentation network from torchvision's
+/// network for ImageNet, where `head` is `fc`.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] where the network has no part `encoder`; [`mbls_io::Error::Checkpoint`] where
-/// no weights are found; [`Error::State`] where anything but `head` is missing, unexpected or of
-/// another shape. No variable has changed then.
+/// [`Error::Setting`] if the network has no part `encoder`; [`mbls_io::Error::Checkpoint`] if no
+/// weights are found; [`Error::State`] if anything except `head` is missing, unexpected or of a
+/// different shape. On an error no variable has changed.
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -147,7 +149,7 @@ pub fn load_beside(
 /// let (classifier, network) = (store(1), store(2));
 /// ResNet::new(config.clone(), classifier.var_builder())?;
 /// ResNetEncoder::new(&config, network.var_builder().pp("encoder"))?;
-/// // Of a file: Checkpoint::read("resnet18-f37072fd.pth".as_ref())?
+/// // From a file: Checkpoint::read("resnet18-f37072fd.pth".as_ref())?
 /// let checkpoint = Checkpoint::from_bytes(classifier.to_safetensors()?)?;
 /// let report = pretrained::load_encoder(&network, "encoder", &checkpoint, "fc")?;
 /// assert_eq!((report.taken.len(), report.unused), (100, vec!["fc.bias".into(), "fc.weight".into()]));
@@ -163,7 +165,7 @@ pub fn load_encoder(
 }
 
 impl Pretrained {
-    /// Of a checkpoint whose classifier was left alone or fits.
+    /// Converts the report of a checkpoint whose classifier was ignored or fits.
     fn of(report: LoadReport) -> Self {
         Self {
             prefix: report.prefix,
@@ -176,12 +178,12 @@ impl Pretrained {
     }
 }
 
-/// Whether a tensor belongs to a part.
+/// Returns whether a tensor belongs to a part.
 fn within(part: &str, name: &str) -> bool {
     name.strip_prefix(part).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// How many were taken, and what became of the classifier.
+/// Formats the number of loaded tensors and the state of the classifier.
 impl fmt::Display for Pretrained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} taken from the checkpoint", self.taken.len())?;

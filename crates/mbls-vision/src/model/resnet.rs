@@ -1,16 +1,16 @@
-//! Residual networks: the features, and the classifier on them.
+//! Residual networks: the encoder, and the classifier on top of it.
 
 use super::block::{BlockShape, ResidualBlock};
 use super::resnet_config::NAME;
-use super::{ConvNorm, ResNetConfig, StageDilation, Stem, check_pictures};
+use super::{ConvNorm, ResNetConfig, StageDilation, Stem, check_images};
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{
     AdaptiveAvgPool2d, ConvConfig, Dropout, DropoutLinear, Error, GlobalAvgPool2d, MaxPool2d,
 };
 
-/// A residual network without its classifier: the stem and the stages, whose results a segmentation
-/// network builds on.
+/// A residual network without its classifier: the stem and the stages. Segmentation networks build
+/// on their outputs.
 ///
 /// # Shapes
 ///
@@ -23,7 +23,7 @@ use mbls_nn::{
 /// use mbls_nn::ParamStore;
 /// use mbls_vision::model::{ResNetConfig, ResNetEncoder, StageDilation};
 ///
-/// // Of DeepLabV3: the last two stages look further without halving the image.
+/// // As in DeepLabV3: the last two stages are dilated instead of halving the image.
 /// let mut config = ResNetConfig::torchvision(18, 0)?;
 /// config.dilation = [[StageDilation::Stride; 2], [StageDilation::Throughout; 2]].concat();
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
@@ -42,12 +42,12 @@ pub struct ResNetEncoder {
 }
 
 impl ResNetEncoder {
-    /// The stem and the stages that `config` describes.
+    /// Creates the stem and the stages described by `config`.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
-    /// builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] if a size is 0 or too large; errors of candle if the builder
+    /// does not have the tensors.
     pub fn new(config: &ResNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let (kernel, stride) = if config.stem == Stem::Large { (7, 2) } else { (3, 1) };
@@ -88,13 +88,13 @@ impl ResNetEncoder {
         Ok(Self { stem, stages, config: config.clone() })
     }
 
-    /// Channels of each of the [`features`](Self::features).
+    /// Returns the number of channels of each of the [`features`](Self::features).
     pub fn channels(&self) -> Vec<usize> {
         let stages = (0..self.stages.len()).map(|stage| self.config.channels(stage)[1]);
         std::iter::once(self.config.stem_width).chain(stages).collect()
     }
 
-    /// How many rows of the image there are for one of each of the [`features`](Self::features).
+    /// Returns the ratio of image rows to rows of each of the [`features`](Self::features).
     pub fn reductions(&self) -> Vec<usize> {
         let stem = if self.config.stem == Stem::Large { 2 } else { 1 };
         std::iter::once(stem)
@@ -102,25 +102,25 @@ impl ResNetEncoder {
             .collect()
     }
 
-    /// Its shape.
+    /// Returns the shape of the network.
     pub fn config(&self) -> &ResNetConfig {
         &self.config
     }
 
-    /// The result of the stem, before its pool, and of each stage.
+    /// Returns the output of the stem, before its pool, and of each stage.
     ///
     /// # Errors
     ///
-    /// Where the images have another number of channels.
+    /// If the images have a different number of channels.
     pub fn features(&self, images: &Tensor, train: bool) -> Result<Vec<Tensor>> {
         let mut features = Vec::with_capacity(1 + self.stages.len());
         self.run(images, train, |feature| features.push(feature.clone()))?;
         Ok(features)
     }
 
-    /// The last stage's result; `each` sees all.
+    /// Returns the last stage's output; calls `each` with every output.
     fn run(&self, images: &Tensor, train: bool, mut each: impl FnMut(&Tensor)) -> Result<Tensor> {
-        check_pictures(NAME, images, self.config.in_channels, 1)?;
+        check_images(NAME, images, self.config.in_channels, 1)?;
         let mut x = self.stem.forward_relu(images, None, train)?;
         each(&x);
         if self.config.stem == Stem::Large {
@@ -142,7 +142,7 @@ impl ModuleT for ResNetEncoder {
     }
 }
 
-/// A residual network for classification: [`ResNetEncoder`], average pool, one linear layer.
+/// A residual network for classification: [`ResNetEncoder`], average pooling, one linear layer.
 ///
 /// # Shapes
 ///
@@ -152,8 +152,8 @@ impl ModuleT for ResNetEncoder {
 /// # References
 ///
 /// He et al.: Deep Residual Learning for Image Recognition (CVPR 2016); Xie et al.: Aggregated
-/// Residual Transformations (CVPR 2017); names and order of the parameters are torchvision's and
-/// those of the published code of MbLS (by-liu/MbLS).
+/// Residual Transformations (CVPR 2017). The names and order of the parameters are those of
+/// torchvision and of the published code of MbLS (by-liu/MbLS).
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -174,12 +174,12 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    /// The network that `config` describes.
+    /// Creates the network described by `config`.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
-    /// builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] if a size is 0 or too large; errors of candle if the builder
+    /// does not have the tensors.
     pub fn new(config: ResNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         if config.classes == 0 {
             return Err(Error::network(NAME, "classes", 0, "at least 1"));
@@ -195,19 +195,19 @@ impl ResNet {
         Ok(Self { encoder, fc })
     }
 
-    /// Returns the network with this dropout before its linear layer, or with none; a clone of it
-    /// knows the position of its masks.
+    /// Returns the network with this dropout before its linear layer, or with none; a clone shares
+    /// the position of the dropout masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { fc: self.fc.with_dropout(dropout), ..self }
     }
 
-    /// What comes before the classifier.
+    /// Returns the network without its classifier.
     pub fn encoder(&self) -> &ResNetEncoder {
         &self.encoder
     }
 
-    /// Its shape.
+    /// Returns the shape of the network.
     pub fn config(&self) -> &ResNetConfig {
         self.encoder.config()
     }
@@ -216,7 +216,7 @@ impl ResNet {
 impl ModuleT for ResNet {
     fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
         let config = self.config();
-        check_pictures(NAME, images, config.in_channels, config.smallest())?;
+        check_images(NAME, images, config.in_channels, config.smallest())?;
         let x = self.encoder.forward_t(images, train)?;
         let features = match config.pool {
             1 => GlobalAvgPool2d.forward(&x)?,

@@ -3,13 +3,13 @@
 use super::{Block, Shortcut};
 use mbls_nn::{ConvInit, Error, Result};
 
-/// What errors call the network.
+/// The name of the network in errors.
 pub(super) const NAME: &str = "ResNet";
 
-/// Wide enough for every network; keeps products of sizes from overflowing.
+/// An upper bound larger than any network needs; prevents overflow of products of sizes.
 const WIDEST: usize = 1 << 16;
 
-/// How a residual network begins.
+/// The first layers of a residual network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stem {
     /// A 3x3 convolution that keeps the size: for images of 32 or 64 pixels.
@@ -18,56 +18,57 @@ pub enum Stem {
     Large,
 }
 
-/// How a stage after the first looks further: by halving the image, or at full size by dilated
-/// convolutions.
+/// The way in which a stage after the first enlarges its receptive field: by halving the image, or
+/// at full size with dilated convolutions.
 ///
-/// The rate of dilation doubles with every stage that does not halve.
+/// The dilation rate doubles with every stage that does not halve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StageDilation {
-    /// Its first block halves the image.
+    /// The first block halves the image.
     #[default]
     Stride,
-    /// Its first block keeps the rate of the stage before, as torchvision's
+    /// The first block keeps the rate of the previous stage, as in torchvision's
     /// `replace_stride_with_dilation`.
     AfterFirst,
-    /// All of its blocks have the new rate, as the encoders of segmentation_models_pytorch.
+    /// All blocks have the new rate, as in the encoders of segmentation_models_pytorch.
     Throughout,
 }
 
 /// Shape of a [`ResNet`](super::ResNet): one description for the whole family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResNetConfig {
-    /// How it begins.
+    /// The first layers.
     pub stem: Stem,
     /// Channels after the stem.
     pub stem_width: usize,
-    /// The kind of its blocks.
+    /// The type of the blocks.
     pub block: Block,
     /// The number of blocks of each stage.
     pub stages: Vec<usize>,
-    /// The width of the first stage; each of the others doubles it.
+    /// The width of the first stage; each further stage doubles it.
     pub width: usize,
-    /// Groups of the 3x3 convolutions; 1 but for ResNeXt.
+    /// Groups of the 3x3 convolutions; 1 except for ResNeXt.
     pub groups: usize,
-    /// Channels of each group of the 3x3 convolutions for 64 of a stage's width; 64 but for
-    /// ResNeXt and wide bottlenecks.
+    /// Channels per group of the 3x3 convolutions for a stage width of 64; 64 except for ResNeXt
+    /// and wide bottlenecks.
     pub width_per_group: usize,
-    /// The shortcut of blocks whose output has another shape than their input.
+    /// The shortcut of blocks whose output shape differs from their input shape.
     pub shortcut: Shortcut,
-    /// Stage by stage, the first one's without effect; stages beyond the end have
+    /// Dilation per stage. The entry of the first stage has no effect; stages beyond the end have
     /// [`StageDilation::Stride`].
     pub dilation: Vec<StageDilation>,
-    /// Height and width that the last stage's result is averaged to.
+    /// Height and width to which the last stage's output is average-pooled.
     pub pool: usize,
-    /// What convolutions start from.
+    /// Initialisation of the convolutions.
     pub init: ConvInit,
     /// Channels of the input.
     pub in_channels: usize,
-    /// Number of logits for an image; an encoder has none, so 0 is fine for it.
+    /// Number of logits per image; an encoder has none, so 0 is valid for it.
     pub classes: usize,
 }
 
-/// Blocks and stages by the number of layers. 110 is the published code's, not He's of that name.
+/// Depth, block type and number of blocks per stage. 110 is the published code's network, not He's
+/// of the same depth.
 const DEPTHS: [(usize, Block, [usize; 4]); 6] = [
     (18, Block::Basic, [2, 2, 2, 2]),
     (34, Block::Basic, [3, 4, 6, 3]),
@@ -78,11 +79,11 @@ const DEPTHS: [(usize, Block, [usize; 4]); 6] = [
 ];
 
 impl ResNetConfig {
-    /// torchvision's networks of 18, 34, 50, 101 or 152 layers: a 7x7 stem, four stages.
+    /// Returns torchvision's network with 18, 34, 50, 101 or 152 layers: a 7x7 stem, four stages.
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where there is no network of `depth` layers.
+    /// [`mbls_nn::Error::Network`] if there is no network of `depth` layers.
     pub fn torchvision(depth: usize, classes: usize) -> Result<Self> {
         let Some(&(_, block, stages)) = DEPTHS.iter().find(|&&(known, ..)| known == depth) else {
             let known = DEPTHS.map(|(depth, ..)| depth.to_string()).join(", ");
@@ -105,11 +106,11 @@ impl ResNetConfig {
         })
     }
 
-    /// torchvision's ResNeXt: `resnext(50, 32, 4, ..)` is `resnext50_32x4d`.
+    /// Returns torchvision's ResNeXt: `resnext(50, 32, 4, ..)` is `resnext50_32x4d`.
     ///
     /// # Errors
     ///
-    /// As [`torchvision`](Self::torchvision).
+    /// As for [`torchvision`](Self::torchvision).
     pub fn resnext(
         depth: usize,
         groups: usize,
@@ -119,11 +120,11 @@ impl ResNetConfig {
         Ok(Self { groups, width_per_group, ..Self::torchvision(depth, classes)? })
     }
 
-    /// torchvision's wide bottlenecks: `wide(50, 2, ..)` is `wide_resnet50_2`.
+    /// Returns torchvision's network with wide bottlenecks: `wide(50, 2, ..)` is `wide_resnet50_2`.
     ///
     /// # Errors
     ///
-    /// As [`torchvision`](Self::torchvision).
+    /// As for [`torchvision`](Self::torchvision).
     pub fn wide(depth: usize, factor: usize, classes: usize) -> Result<Self> {
         Ok(Self {
             width_per_group: factor.saturating_mul(64),
@@ -131,12 +132,12 @@ impl ResNetConfig {
         })
     }
 
-    /// The published code's networks for CIFAR, of 18, 34, 50, 101, 110 or 152 layers: a 3x3 stem,
-    /// four stages, PyTorch's initialisation.
+    /// Returns the published code's network for CIFAR with 18, 34, 50, 101, 110 or 152 layers: a
+    /// 3x3 stem, four stages, PyTorch's initialisation.
     ///
     /// # Errors
     ///
-    /// As [`torchvision`](Self::torchvision).
+    /// As for [`torchvision`](Self::torchvision).
     pub fn cifar(depth: usize, classes: usize) -> Result<Self> {
         let shortcut = Shortcut::Projection;
         Ok(Self {
@@ -147,26 +148,26 @@ impl ResNetConfig {
         })
     }
 
-    /// The published code's networks for Tiny-ImageNet, of the same depths: a 3x3 stem, four
-    /// stages, whose result is averaged to 2x2 pixels.
+    /// Returns the published code's network for Tiny-ImageNet with one of the same depths: a 3x3
+    /// stem, four stages, whose output is average-pooled to 2x2 pixels.
     ///
     /// # Errors
     ///
-    /// As [`torchvision`](Self::torchvision).
+    /// As for [`torchvision`](Self::torchvision).
     pub fn tiny_imagenet(depth: usize, classes: usize) -> Result<Self> {
         Ok(Self { stem: Stem::Small, pool: 2, ..Self::torchvision(depth, classes)? })
     }
 
-    /// The published code's wide networks for CIFAR: a 3x3 stem of 16 channels, three stages of n
-    /// basic blocks, `width` times as wide as He's. Batch norm follows the convolutions, unlike
-    /// in the paper.
+    /// Returns the published code's wide network for CIFAR: a 3x3 stem of 16 channels, three stages
+    /// of n basic blocks, `width` times as wide as He's. Batch norm follows the convolutions,
+    /// unlike in the paper.
     ///
-    /// The published code counts `6 n + 2` layers; the paper counts those of the shortcuts too, `6
-    /// n + 4`. Either number is understood: 26 and 28 are the same network.
+    /// The published code counts `6 n + 2` layers; the paper also counts those of the shortcuts,
+    /// `6 n + 4`. Both are accepted: 26 and 28 are the same network.
     ///
     /// # Errors
     ///
-    /// Where `depth` is neither.
+    /// If `depth` has neither form.
     ///
     /// # References
     ///
@@ -189,14 +190,14 @@ impl ResNetConfig {
         })
     }
 
-    /// Channels that a stage's 3x3 convolutions work on, and those of its result.
+    /// Returns the channels of a stage's 3x3 convolutions and of its output.
     pub(super) fn channels(&self, stage: usize) -> [usize; 2] {
         let width = self.width << stage;
         [width * self.width_per_group / 64 * self.groups, width * self.block.expansion()]
     }
 
-    /// How often the input is larger than the result of a stage, or of the whole stem where there
-    /// is no such stage.
+    /// Returns the factor by which the input is larger than the output of a stage, or of the stem
+    /// if there is no such stage.
     pub(super) fn reduction(&self, stages: usize) -> usize {
         let stem = if self.stem == Stem::Large { 4 } else { 1 };
         (1..stages).fold(stem, |n, stage| {
@@ -208,9 +209,8 @@ impl ResNetConfig {
         self.dilation.get(stage).copied().unwrap_or_default()
     }
 
-    /// The least height and width that an image to be classified may have: with fewer pixels, less
-    /// than one of an image's own would be left for each that the last stage's result is
-    /// averaged to.
+    /// Returns the minimum height and width of an image for classification. With a smaller image,
+    /// the last stage's output would be smaller than the size it is pooled to.
     pub fn smallest(&self) -> usize {
         self.reduction(self.stages.len()) * self.pool
     }
@@ -219,7 +219,7 @@ impl ResNetConfig {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] for the first that is 0 or beyond its range.
+    /// [`mbls_nn::Error::Network`] for the first field that is 0 or out of range.
     pub fn validate(&self) -> Result<()> {
         let sizes = [
             ("stem_width", self.stem_width),

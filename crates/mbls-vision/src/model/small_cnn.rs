@@ -10,32 +10,32 @@ use mbls_nn::{ConvConfig, Dropout, DropoutLinear, Error, MaxPool2d};
 pub struct SmallCnnConfig {
     /// Channels, height and width of the input.
     pub input: [usize; 3],
-    /// Number of logits for an image, at least 1.
+    /// Number of logits per image, at least 1.
     pub classes: usize,
     /// Channels after each of the three convolutions.
     pub channels: [usize; 3],
-    /// Whether the first convolution is followed by a pool too; the second one always is.
+    /// Whether a pool follows the first convolution too; a pool always follows the second one.
     pub pool_first: bool,
 }
 
 impl SmallCnnConfig {
-    /// The network for images of `shape` (channels, height, width): 32, 64 and 64 channels, the
-    /// first pool from 16 pixels on.
+    /// Returns the shape for images of `shape` (channels, height, width): 32, 64 and 64 channels,
+    /// with the first pool from 16 pixels on.
     pub fn for_input(shape: [usize; 3], classes: usize) -> Self {
         let [_, height, width] = shape;
         Self { input: shape, classes, channels: [32, 64, 64], pool_first: height.min(width) >= 16 }
     }
 
-    /// The least height and width of an image.
+    /// Returns the minimum height and width of an image.
     pub fn smallest(&self) -> usize {
         if self.pool_first { 4 } else { 2 }
     }
 }
 
 /// Three 3x3 convolutions, each with batch norm and ReLU; a 2x2 max pool after the second and, for
-/// larger images, the first; one linear layer on all that is left.
+/// larger images, the first; one linear layer on all remaining values.
 ///
-/// 1.8 million multiplications for an image of 8x8, 6 million for one of 28x28.
+/// It takes 1.8 million multiplications for an image of 8x8, 6 million for one of 28x28.
 ///
 /// # Shapes
 ///
@@ -62,12 +62,12 @@ pub struct SmallCnn {
 }
 
 impl SmallCnn {
-    /// The network that `config` describes.
+    /// Creates the network described by `config`.
     ///
     /// # Errors
     ///
-    /// Where a number of channels or classes is 0, images are too small, or the builder has no such
-    /// tensors.
+    /// If a number of channels or classes is 0, the images are too small, or the builder does not
+    /// have the tensors.
     pub fn new(config: SmallCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         let [inputs, height, width] = config.input;
         let shrink = config.smallest();
@@ -91,14 +91,14 @@ impl SmallCnn {
         Ok(Self { convolutions, fc, config })
     }
 
-    /// Returns the network with this dropout before its linear layer, or with none; a clone of it
-    /// knows the position of its masks.
+    /// Returns the network with this dropout before its linear layer, or with none; a clone shares
+    /// the position of the dropout masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { fc: self.fc.with_dropout(dropout), ..self }
     }
 
-    /// Its shape.
+    /// Returns the shape of the network.
     pub fn config(&self) -> &SmallCnnConfig {
         &self.config
     }
@@ -109,7 +109,7 @@ impl ModuleT for SmallCnn {
         let (_, channels, height, width) = images.dims4()?;
         if [channels, height, width] != self.config.input {
             bail!(
-                "small CNN: pictures of shape {:?}, expected [N, C, H, W] of {:?}",
+                "small CNN: images of shape {:?}, expected [N, C, H, W] of {:?}",
                 images.dims(),
                 self.config.input
             );

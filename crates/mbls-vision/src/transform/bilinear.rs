@@ -1,23 +1,23 @@
-//! Bilinear interpolation between four neighbours, bit by bit that of OpenCV.
+//! Bilinear interpolation between four neighbours, bit-identical to OpenCV's.
 //!
-//! OpenCV's 8-bit `INTER_LINEAR` rounds its weights to multiples of 1 / 2048 and drops fractions on
-//! the way, and it averages squares of four values where it halves both sides. Published networks
-//! were trained on images that it resized, so its arithmetic is kept step by step
+//! OpenCV's 8-bit `INTER_LINEAR` rounds its weights to multiples of 1 / 2048 and drops fractions in
+//! intermediate steps, and it averages 2x2 squares if it halves both sides. Published networks were
+//! trained on images resized with it, so its arithmetic is reproduced step by step
 //! (`fixtures/transforms/opencv.py`).
 
-/// One in the fixed-point weights.
+/// 1 in the fixed-point weights.
 const ONE: f32 = 2048.0;
 
-/// Where a value of the result comes from: two neighbours and their weights.
+/// The source of an output value: two neighbours and their weights.
 #[derive(Clone, Copy)]
 struct Taps {
     places: [usize; 2],
     weights: [u16; 2],
 }
 
-/// The taps of `to` values made of `from`. Weights behind the ends of a row are those of its last
-/// value; rows behind the ends of the image are its last row twice, which is not the same to the
-/// last bit.
+/// Returns the taps for resampling `from` values to `to` values. Beyond the ends of a row, the
+/// weights select the end value alone; beyond the ends of a column, both taps are the end row,
+/// which is not bit-identical.
 fn taps(from: usize, to: usize, is_row: bool) -> Vec<Taps> {
     let scale = 1.0 / (to as f64 / from as f64);
     let last = from - 1;
@@ -39,8 +39,7 @@ fn taps(from: usize, to: usize, is_row: bool) -> Vec<Taps> {
     (0..to).map(tap).collect()
 }
 
-/// Resizes planes of `from` rows and columns, one after the other, to `to` rows and columns. No
-/// side is 0.
+/// Resizes consecutive planes of `from` rows and columns to `to` rows and columns. No side is 0.
 pub(super) fn resize(planes: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
     let [height, width] = from;
     let count = planes.len() / (height * width);
@@ -51,8 +50,7 @@ pub(super) fn resize(planes: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8>
     }
     let (rows, columns) = (taps(height, to[0], false), taps(width, to[1], true));
     for plane in planes.chunks_exact(height * width) {
-        // The two rows of the image that a row of the result lies between, resized, with their
-        // places.
+        // The two resized input rows that an output row lies between, with their indices.
         let mut resized = [(usize::MAX, vec![0; to[1]]), (usize::MAX, vec![0; to[1]])];
         for Taps { places, weights } in &rows {
             if resized[1].0 == places[0] {
@@ -75,7 +73,7 @@ pub(super) fn resize(planes: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8>
     result
 }
 
-/// A row in another length, in sixteenths of 2048 parts.
+/// Resamples a row; the results are scaled by 2048 / 16.
 fn resize_row(row: &[u8], columns: &[Taps], resized: &mut [u16]) {
     for (value, Taps { places, weights }) in resized.iter_mut().zip(columns) {
         let part = |i: usize| u32::from(row[places[i]]) * u32::from(weights[i]);
@@ -83,7 +81,7 @@ fn resize_row(row: &[u8], columns: &[Taps], resized: &mut [u16]) {
     }
 }
 
-/// The means of squares of four values in two rows, one after the other; halves are rounded up.
+/// Averages 2x2 squares of values in pairs of consecutive rows; halves are rounded up.
 fn halve(rows: &[u8], result: &mut Vec<u8>) {
     let (above, below) = rows.split_at(rows.len() / 2);
     let squares = above.chunks_exact(2).zip(below.chunks_exact(2));

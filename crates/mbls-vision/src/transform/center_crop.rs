@@ -1,4 +1,4 @@
-//! The middle of an image.
+//! Centre crop.
 
 use super::step::Step;
 use super::{Size, Window};
@@ -6,14 +6,15 @@ use crate::{Error, Image, Result};
 use mbls_data::Seed;
 use serde::{Deserialize, Serialize};
 
-/// Cuts out the middle, as torchvision's `CenterCrop` does, but refuses an image that is smaller
+/// Crops the centre, as torchvision's `CenterCrop` does, but rejects an image that is smaller
 /// (torchvision pads it).
 ///
-/// The first row is `(height - size) / 2`, rounded half to even; columns alike.
+/// The first row is `(height - size) / 2`, rounded half to even; the first column is computed in
+/// the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CenterCrop {
-    /// Height and width; one number is a square.
+    /// Height and width; a single number is a square.
     pub size: Size,
 }
 
@@ -37,17 +38,17 @@ impl Step for CenterCrop {
     }
 }
 
-/// Height and width of a crop, if an image of `available` height and width is large enough.
+/// Returns height and width of a crop, if an image of `available` height and width is large enough.
 pub(super) fn fits(name: &str, size: Size, available: [usize; 2]) -> Result<[usize; 2]> {
     let [height, width] = size.square();
     if height <= available[0] && width <= available[1] {
         return Ok([height, width]);
     }
-    let expected = format!("at most the picture's {} x {}", available[0], available[1]);
+    let expected = format!("at most the image's {} x {}", available[0], available[1]);
     Err(Error::value(format!("{name}: size"), expected, format!("{height} x {width}")))
 }
 
-/// Half of `n`, rounded to the even neighbour, as Python rounds.
+/// Returns half of `n`, with ties rounded to even as in Python.
 fn half_to_even(n: usize) -> usize {
     let half = n / 2;
     if n % 2 == 1 { half + half % 2 } else { half }

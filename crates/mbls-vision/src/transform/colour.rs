@@ -2,12 +2,13 @@
 
 use crate::Image;
 
-/// `factor * value`.
+/// Computes `factor * value`.
 pub(super) fn brightness(image: &mut Image, factor: f64) {
     blend_with(image, factor, 0.0);
 }
 
-/// `factor * value + (1 - factor) * mean`, `mean` of the image's grey values.
+/// Computes `factor * value + (1 - factor) * mean`, where `mean` is the mean of the image's grey
+/// values.
 pub(super) fn contrast(image: &mut Image, factor: f64) {
     let sum: u64 = match image.channels {
         3 => pixels(image).map(|rgb| u64::from(grey(rgb))).sum(),
@@ -17,8 +18,8 @@ pub(super) fn contrast(image: &mut Image, factor: f64) {
     blend_with(image, factor, (sum as f64 / count as f64) as f32);
 }
 
-/// `factor * value + (1 - factor) * grey`, `grey` of the same pixel; an image of one channel stays
-/// as it is.
+/// Computes `factor * value + (1 - factor) * grey`, where `grey` is that of the same pixel; an
+/// image of one channel is unchanged.
 pub(super) fn saturation(image: &mut Image, factor: f64) {
     each_pixel(image, |rgb| {
         let grey = f32::from(grey(rgb));
@@ -26,17 +27,17 @@ pub(super) fn saturation(image: &mut Image, factor: f64) {
     });
 }
 
-/// The hue turned by `turn`, a part of a full turn; an image of one channel stays as it is.
+/// Rotates the hue by `turn`, a fraction of a full turn; an image of one channel is unchanged.
 pub(super) fn hue(image: &mut Image, turn: f64) {
     each_pixel(image, |rgb| {
         let [hue, saturation, value] = to_hsv(rgb.map(|value| f32::from(value) / 255.0));
         let hue = (hue + turn as f32).rem_euclid(1.0);
-        // 256 steps of equal width, as torchvision makes 8-bit values of floats.
+        // 256 steps of equal width, as in torchvision's conversion of floats to 8 bits.
         to_rgb([hue, saturation, value]).map(|value| (value * 255.999) as u8)
     });
 }
 
-/// Cut off to 0..=255 and to the whole number below.
+/// Clips to 0..=255 and rounds down.
 fn blend(value: f32, other: f32, factor: f64) -> u8 {
     (factor as f32 * value + (1.0 - factor) as f32 * other) as u8
 }
@@ -47,7 +48,7 @@ fn blend_with(image: &mut Image, factor: f64, other: f32) {
     image.pixels.iter_mut().for_each(|value| *value = table[usize::from(*value)]);
 }
 
-/// The luma of ITU-R BT.601, cut off to a whole number.
+/// Returns the luma of ITU-R BT.601, rounded down.
 fn grey([red, green, blue]: [u8; 3]) -> u8 {
     (0.2989 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue)) as u8
 }
@@ -69,7 +70,7 @@ fn each_pixel(image: &mut Image, change: impl Fn([u8; 3]) -> [u8; 3]) {
     }
 }
 
-/// Hue, saturation and value, each 0..=1, of red, green and blue.
+/// Returns hue, saturation and value, each in 0..=1, of red, green and blue.
 fn to_hsv([red, green, blue]: [f32; 3]) -> [f32; 3] {
     let (most, least) = (red.max(green).max(blue), red.min(green).min(blue));
     let range = most - least;

@@ -11,31 +11,30 @@ use serde::{Deserialize, Serialize};
 /// Changes brightness, contrast, saturation and hue by random amounts in random order, as
 /// torchvision's `ColorJitter` does.
 ///
-/// The factor of the first three is drawn uniformly, 1 changes nothing; the hue is turned by a part
-/// of a full turn, 0 changes nothing. Each change cuts its result off to 0..=255 and to the whole
-/// number below. Images have one channel, where saturation and hue change nothing, or three, red,
-/// green and blue.
+/// The factors of the first three are sampled uniformly; 1 changes nothing. The hue is rotated by a
+/// fraction of a full turn; 0 changes nothing. After each change the values are clipped to 0..=255
+/// and rounded down. Images have three channels, red, green and blue, or one channel, for which
+/// saturation and hue change nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColourJitter {
-    /// Of the factor of all values.
+    /// Range of the factor of all values.
     pub brightness: Strength,
-    /// Of the factor of the distances from the image's mean grey value.
+    /// Range of the factor of the distances from the image's mean grey value.
     pub contrast: Strength,
-    /// Of the factor of the distances from the pixel's grey value.
+    /// Range of the factor of the distances from the pixel's grey value.
     pub saturation: Strength,
-    /// Of the turn, -0.5..=0.5.
+    /// Range of the hue rotation, within -0.5..=0.5.
     pub hue: Strength,
 }
 
-/// How much is changed: in settings `contrast = 0.4` or `contrast = [0.6, 1.4]`.
+/// The range of a change: in settings `contrast = 0.4` or `contrast = [0.6, 1.4]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a number or [least, largest]")]
 pub enum Strength {
-    /// Up to so much away from no change: `max(0, 1 - x)..=1 + x` for factors, `-x..=x` for the
-    /// hue.
+    /// At most this far from no change: `max(0, 1 - x)..=1 + x` for factors, `-x..=x` for the hue.
     Around(f64),
-    /// From the first to the second.
+    /// From the first to the second number.
     Between([f64; 2]),
 }
 
@@ -45,10 +44,10 @@ impl Default for Strength {
     }
 }
 
-/// One of the four changes, the amount that changes nothing, the least and the largest amount.
+/// One of the four changes: the function, the neutral amount, and the range of the amount.
 type Change = (fn(&mut Image, f64), f64, [f64; 2]);
 
-/// The largest factor that is allowed.
+/// The maximum factor.
 const MAX_FACTOR: f64 = 1000.0;
 
 impl ColourJitter {
@@ -87,7 +86,7 @@ impl Step for ColourJitter {
             if !(least <= low && low <= high && high <= most) {
                 let expected = match name {
                     "hue" => "0..=0.5, or two numbers in -0.5..=0.5, the smaller first",
-                    _ => "0..=1000, or two numbers of it, the smaller first",
+                    _ => "0..=1000, or two numbers in this range, the smaller first",
                 };
                 return Err(Error::value(
                     format!("colour-jitter: {name}"),
@@ -102,7 +101,7 @@ impl Step for ColourJitter {
     fn output_shape(&self, shape: [usize; 3]) -> Result<[usize; 3]> {
         match shape[0] {
             1 | 3 => Ok(shape),
-            channels => Err(Error::value("colour-jitter: picture", "1 or 3 channels", channels)),
+            channels => Err(Error::value("colour-jitter: image", "1 or 3 channels", channels)),
         }
     }
 

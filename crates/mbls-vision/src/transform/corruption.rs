@@ -1,4 +1,4 @@
-//! Corruptions that test a network under shift.
+//! Corruptions for testing networks under distribution shift.
 
 use super::gaussian_blur::gaussian_blur;
 use crate::{Error, Image, Result};
@@ -6,29 +6,30 @@ use mbls_data::Seed;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-/// How an image is corrupted; `c` of the five severities are those of CIFAR-10-C, `x` is a value
-/// scaled to 0..1.
+/// The type of corruption. The constants `c` for the five severities are those of CIFAR-10-C; `x`
+/// is a value scaled to 0..1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CorruptionKind {
     /// `x + c z`, `z` standard normal; c = .04, .06, .08, .09, .10.
     GaussianNoise,
-    /// A Gaussian of standard deviation c pixels, cut off at 4 c, the border repeated; c = .4, .6,
-    /// .7, .8, 1.
+    /// A Gaussian kernel of standard deviation c pixels, truncated at 4 c, with the border
+    /// repeated; c = .4, .6, .7, .8, 1.
     GaussianBlur,
-    /// `c (x - mean) + mean`, with the channel's mean over the image; c = .75, .5, .4, .3, .15.
+    /// `c (x - mean) + mean`, where `mean` is the channel's mean over the image; c = .75, .5, .4,
+    /// .3, .15.
     Contrast,
-    /// The value of HSV, `max(red, green, blue)`, becomes `min(1, value + c)`, hue and saturation
-    /// stay; c = .05, .1, .15, .2, .3.
+    /// The value of HSV, `max(red, green, blue)`, becomes `min(1, value + c)`; hue and saturation
+    /// are unchanged; c = .05, .1, .15, .2, .3.
     Brightness,
 }
 
 impl CorruptionKind {
-    /// All of them.
+    /// All types of corruption.
     pub const ALL: [Self; 4] =
         [Self::GaussianNoise, Self::GaussianBlur, Self::Contrast, Self::Brightness];
 
-    /// Its name in settings and reports.
+    /// Returns the name in settings and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::GaussianNoise => "gaussian-noise",
@@ -50,10 +51,9 @@ impl CorruptionKind {
 
 /// A corruption of 8-bit images at one of five severities.
 ///
-/// Results are cut off to 0..1 and ROUNDED to 8 bits; the code that made CIFAR-10-C cuts off the
-/// fraction, which darkens every image by half a level. The noise is a function of the image's
-/// index alone: every network is tested on the same images, and those of two severities differ in
-/// strength only.
+/// Results are clipped to 0..1 and ROUNDED to 8 bits; the code that made CIFAR-10-C rounds down,
+/// which darkens every image by half a level. The noise is a function of the image's index alone:
+/// every network is tested on the same images, and those of two severities differ only in strength.
 ///
 /// # References
 ///
@@ -72,28 +72,28 @@ impl CorruptionKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Corruption {
-    /// What is done to the image.
+    /// The type of corruption.
     pub kind: CorruptionKind,
-    /// How much, 1..=5.
+    /// The severity, 1..=5.
     pub severity: u8,
 }
 
-/// What the noise of all images is derived from.
+/// The seed of the noise of all images.
 const NOISE: Seed = Seed(2019);
 
 impl Corruption {
-    /// Every kind at every severity, mild ones first.
+    /// Returns every type at every severity, mild ones first.
     pub fn all() -> impl Iterator<Item = Self> {
         CorruptionKind::ALL
             .into_iter()
             .flat_map(|kind| (1..=5).map(move |severity| Self { kind, severity }))
     }
 
-    /// Whether the severity is one of the five.
+    /// Checks that the severity is one of the five.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value).
+    /// [`Error::Value`](mbls_io::Error::Value) otherwise.
     pub fn validate(&self) -> Result<()> {
         self.constant().map(|_| ())
     }
@@ -111,11 +111,11 @@ impl Corruption {
         })
     }
 
-    /// The corrupted form of image `index` of a data set, whose value `full_scale` means 1.
+    /// Returns the corrupted form of image `index` of a data set, whose value `full_scale` means 1.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for another severity than 1..=5, a full scale of 0
+    /// [`Error::Value`](mbls_io::Error::Value) for a severity outside of 1..=5, a full scale of 0
     /// and pixels that do not fill the image's shape.
     pub fn apply(&self, image: &Image, full_scale: u8, index: usize) -> Result<Image> {
         let c = self.constant()?;
@@ -159,8 +159,8 @@ fn closer_to_mean(plane: &[f64], c: f64) -> Vec<f64> {
     plane.iter().map(|value| (value - mean) * c + mean).collect()
 }
 
-/// Without the way through HSV: at the same hue and saturation, all channels grow by the factor by
-/// which the largest does.
+/// Brightens without converting to HSV: at the same hue and saturation, all channels grow by the
+/// same factor as the largest.
 fn brighter(mut values: Vec<f64>, plane: usize, c: f64) -> Vec<f64> {
     let len = values.len();
     for i in 0..plane {

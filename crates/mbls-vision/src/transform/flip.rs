@@ -1,4 +1,4 @@
-//! Mirror images.
+//! Horizontal and vertical flips.
 
 use super::step::Step;
 use crate::{Error, Image, Result};
@@ -6,20 +6,20 @@ use mbls_data::Seed;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Turns left to right with a probability.
+/// Flips the image left to right with a given probability.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HorizontalFlip {
-    /// How often, 0..=1.
+    /// The probability, 0..=1.
     #[serde(default = "half")]
     pub probability: f64,
 }
 
-/// Turns upside down with a probability.
+/// Flips the image upside down with a given probability.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VerticalFlip {
-    /// How often, 0..=1.
+    /// The probability, 0..=1.
     #[serde(default = "half")]
     pub probability: f64,
 }
@@ -28,7 +28,7 @@ fn half() -> f64 {
     0.5
 }
 
-/// An error where `probability` is none.
+/// Returns an error if `probability` is not in 0..=1.
 pub(crate) fn validate_probability(name: &str, probability: f64) -> Result<()> {
     match probability {
         0.0..=1.0 => Ok(()),

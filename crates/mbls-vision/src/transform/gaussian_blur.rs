@@ -1,11 +1,11 @@
 //! Gaussian blur.
 
-/// Blurs one plane, along columns first, then along rows: `y_i = sum_k w_k x_(i+k)`, `w_k`
-/// proportional to `exp(-k^2 / (2 sigma^2))`, over `|k| <= floor(4 sigma + 0.5)`, the border
-/// repeated, as SciPy's `gaussian_filter` with mode `nearest` has it.
+/// Blurs one plane, along columns first, then along rows: `y_i = sum_k w_k x_(i+k)`, with `w_k`
+/// proportional to `exp(-k^2 / (2 sigma^2))`, over `|k| <= floor(4 sigma + 0.5)`, and the border
+/// repeated, as in SciPy's `gaussian_filter` with mode `nearest`.
 pub(super) fn gaussian_blur(plane: &[f64], width: usize, sigma: f64) -> Vec<f64> {
     let radius = (4.0 * sigma + 0.5) as usize;
-    // libm: the same bits on every machine.
+    // libm returns the same bits on every machine.
     let weight = |k: usize| libm::exp(-0.5 * (k as f64 / sigma) * (k as f64 / sigma));
     let total = weight(0) + 2.0 * (1..=radius).map(weight).sum::<f64>();
     let weights: Vec<f64> = (0..=radius).map(|k| weight(k) / total).collect();
@@ -14,7 +14,7 @@ pub(super) fn gaussian_blur(plane: &[f64], width: usize, sigma: f64) -> Vec<f64>
     blurred(&vertical, width, height, &weights, |line, place| line * width + place)
 }
 
-/// Blurs `lines` lines of `len` values each; `at(line, place)` says where a value is.
+/// Blurs `lines` lines of `len` values each; `at(line, place)` returns the index of a value.
 fn blurred(
     plane: &[f64],
     len: usize,

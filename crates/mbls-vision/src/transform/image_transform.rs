@@ -1,4 +1,4 @@
-//! The transforms of 8-bit images, by name.
+//! Transforms of 8-bit images, by name.
 
 use super::step::{Step, checked_len};
 use super::{
@@ -9,10 +9,11 @@ use crate::{Image, Result};
 use mbls_data::Seed;
 use serde::{Deserialize, Serialize};
 
-/// One transform of an 8-bit image, a pure function of the image and a seed; a list of them is a
+/// A transform of an 8-bit image, a pure function of the image and a seed; a list of them is a
 /// pipeline.
 ///
-/// In settings `kind` names it, the rest is what the type named alike takes:
+/// In settings, `kind` selects the transform; the other fields are those of the type with the same
+/// name:
 ///
 /// ```
 /// use mbls_data::Seed;
@@ -60,7 +61,7 @@ pub enum ImageTransform {
 }
 
 impl ImageTransform {
-    /// Its name in settings.
+    /// Returns the name in settings.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Resize(_) => "resize",
@@ -74,7 +75,7 @@ impl ImageTransform {
         }
     }
 
-    /// Whether its result depends on the seed.
+    /// Returns whether the result depends on the seed.
     pub fn is_random(&self) -> bool {
         match self {
             Self::Resize(_) | Self::CenterCrop(_) | Self::Pad(_) => false,
@@ -99,22 +100,21 @@ impl ImageTransform {
         }
     }
 
-    /// Whether its settings are allowed.
+    /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) that names transform and setting.
+    /// [`Error::Value`](mbls_io::Error::Value) that names the transform and the setting.
     pub fn validate(&self) -> Result<()> {
         self.step().validate()
     }
 
-    /// The shape that every image of `shape` (channels, height, width) gets.
+    /// Returns the output shape for an image of `shape` (channels, height, width).
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, an image that
-    /// does not fit, such as one smaller than a crop of it, and a result of more than 2^28
-    /// values.
+    /// [`Error::Value`](mbls_io::Error::Value) for invalid settings, for an image that does not
+    /// fit, such as one smaller than the crop, and for a result of more than 2^28 values.
     pub fn output_shape(&self, shape: [usize; 3]) -> Result<[usize; 3]> {
         self.validate()?;
         let output = self.step().output_shape(shape)?;
@@ -122,16 +122,16 @@ impl ImageTransform {
         Ok(output)
     }
 
-    /// Height and width of its results, where they are the same for all images.
+    /// Returns height and width of the output, if they are the same for all images.
     pub fn fixed_size(&self) -> Option<[usize; 2]> {
         self.step().fixed_size()
     }
 
-    /// The transformed image.
+    /// Returns the transformed image.
     ///
     /// # Errors
     ///
-    /// As [`ImageTransform::output_shape`]; also where the image's pixels do not fill its shape.
+    /// As for [`ImageTransform::output_shape`]; also if the image's pixels do not fill its shape.
     pub fn apply(&self, image: &Image, seed: Seed) -> Result<Image> {
         image.validate()?;
         let output = self.output_shape(image.shape())?;
@@ -139,24 +139,25 @@ impl ImageTransform {
     }
 }
 
-/// The image after all `transforms`, one after the other; each draws from `seed.derive(kind).at(its
-/// place in the list)`.
+/// Applies all `transforms` in sequence; each uses the seed
+/// `seed.derive(kind).at(its position in the list)`.
 ///
 /// # Errors
 ///
-/// As [`ImageTransform::apply`].
+/// As for [`ImageTransform::apply`].
 pub fn apply_all(transforms: &[ImageTransform], image: Image, seed: Seed) -> Result<Image> {
     transforms.iter().zip(0..).try_fold(image, |image, (transform, place)| {
         transform.apply(&image, seed.derive(transform.kind()).at(place))
     })
 }
 
-/// The shape of every sample after all `transforms`, where it is known: `shape` is the images' own,
-/// if they have one in common; without it, a transform to a fixed size starts from `channels`.
+/// Returns the shape of every sample after all `transforms`, if it is known: `shape` is the common
+/// shape of the images, if they have one; without it, a transform to a fixed size starts from
+/// `channels`.
 ///
 /// # Errors
 ///
-/// As [`ImageTransform::output_shape`].
+/// As for [`ImageTransform::output_shape`].
 pub(crate) fn pipeline_shape(
     transforms: &[ImageTransform],
     channels: usize,

@@ -1,7 +1,7 @@
 //! Transforms of images: pure functions of the image and a seed.
 //!
-//! [`ImageTransform`] names those of 8-bit images, [`Corruption`] those that test a network under
-//! shift; [`Noise`], [`PadCropFlip`] and [`Normalise`] work on floats.
+//! [`ImageTransform`] covers those of 8-bit images, [`Corruption`] those for testing under
+//! distribution shift; [`Noise`], [`PadCropFlip`] and [`Normalise`] work on floats.
 
 mod bilinear;
 mod center_crop;

@@ -43,11 +43,11 @@ impl From<Normalise> for Saved {
 }
 
 impl Normalise {
-    /// A normalisation with one mean and one standard deviation per channel.
+    /// Creates a normalisation with one mean and one standard deviation per channel.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where there is no channel, the numbers of means and
+    /// [`Error::Value`](mbls_io::Error::Value) if there is no channel, the numbers of means and
     /// deviations differ, one is not finite, or a deviation is not above 0.
     pub fn new(mean: Vec<f32>, std: Vec<f32>) -> Result<Self> {
         if mean.is_empty() || mean.len() != std.len() {
@@ -68,48 +68,49 @@ impl Normalise {
         Ok(Self { mean, std })
     }
 
-    /// The constants commonly used for CIFAR-10.
+    /// Returns the constants commonly used for CIFAR-10.
     pub fn cifar10() -> Self {
         Self { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.2023, 0.1994, 0.2010] }
     }
 
-    /// The constants commonly used for CIFAR-100.
+    /// Returns the constants commonly used for CIFAR-100.
     pub fn cifar100() -> Self {
         Self { mean: vec![0.5071, 0.4865, 0.4409], std: vec![0.2673, 0.2564, 0.2762] }
     }
 
-    /// The constants commonly used for SVHN.
+    /// Returns the constants commonly used for SVHN.
     pub fn svhn() -> Self {
         Self { mean: vec![0.4377, 0.4438, 0.4728], std: vec![0.1980, 0.2010, 0.1970] }
     }
 
-    /// The constants of ImageNet, which networks trained on it expect; the paper uses them for
-    /// Tiny-ImageNet, CUB and VOC too.
+    /// Returns the constants of ImageNet, which networks trained on it expect; the paper uses them
+    /// for Tiny-ImageNet, CUB and VOC too.
     pub fn imagenet() -> Self {
         Self { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
     }
 
-    /// The constants of Tiny-ImageNet in the paper: [`Normalise::imagenet`]'s.
+    /// Returns the constants that the paper uses for Tiny-ImageNet: those of
+    /// [`Normalise::imagenet`].
     pub fn tiny_imagenet() -> Self {
         Self::imagenet()
     }
 
-    /// The constants commonly used for Fashion-MNIST.
+    /// Returns the constants commonly used for Fashion-MNIST.
     pub fn fashion_mnist() -> Self {
         Self { mean: vec![0.2860], std: vec![0.3530] }
     }
 
-    /// The constants commonly used for MNIST.
+    /// Returns the constants commonly used for MNIST.
     pub fn mnist() -> Self {
         Self { mean: vec![0.1307], std: vec![0.3081] }
     }
 
-    /// Mean and standard deviation of all values of the digits of 8x8 pixels, scaled to 0..1.
+    /// Returns mean and standard deviation of all values of the digits of 8x8 pixels, scaled to 0..1.
     pub fn digits() -> Self {
         Self { mean: vec![0.3053], std: vec![0.3760] }
     }
 
-    /// Returns how many channels there are means and deviations for.
+    /// Returns the number of channels.
     pub fn channels(&self) -> usize {
         self.mean.len()
     }

@@ -1,17 +1,17 @@
-//! A border of one value.
+//! Padding with a constant.
 
 use super::step::Step;
 use crate::{Error, Image, Result};
 use mbls_data::Seed;
 use serde::{Deserialize, Serialize};
 
-/// Adds a border of one value on every side.
+/// Pads an image with a constant on every side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pad {
-    /// Rows and columns added on each side.
+    /// Number of rows and columns added on each side.
     pub padding: usize,
-    /// The border's value in every channel.
+    /// The padding value in every channel.
     #[serde(default)]
     pub value: u8,
 }
@@ -26,7 +26,7 @@ impl Step for Pad {
             |size: usize| self.padding.checked_mul(2).and_then(|both| size.checked_add(both));
         match (padded(height), padded(width)) {
             (Some(height), Some(width)) => Ok([channels, height, width]),
-            _ => Err(Error::value("pad: padding", "a size that can be counted", self.padding)),
+            _ => Err(Error::value("pad: padding", "a size that does not overflow", self.padding)),
         }
     }
 

@@ -4,29 +4,29 @@ use crate::{Error, Image, Result};
 use mbls_data::Seed;
 use rand::RngExt;
 
-/// Pads an image with zeros on every side, cuts its own size out of it at a random place and flips
-/// it left to right with probability 1/2: the augmentation usual for CIFAR with `padding` 4.
+/// Pads an image with zeros on every side, crops it to its original size at a random position and
+/// flips it left to right with probability 1/2: the common augmentation for CIFAR, with `padding` 4.
 ///
-/// Zeros are of the values before normalisation. All `(2 padding + 1)^2` places are equally likely.
+/// The zeros are values before normalisation. All `(2 padding + 1)^2` positions are equally likely.
 ///
 /// # References
 ///
 /// He et al.: Deep Residual Learning for Image Recognition (CVPR 2016), section 4.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PadCropFlip {
-    /// Rows and columns added on each side.
+    /// Number of rows and columns added on each side.
     pub padding: usize,
     /// Whether half of the images are flipped.
     pub flip: bool,
 }
 
 impl PadCropFlip {
-    /// The values of an image of `shape` (channels, height, width), cropped and flipped as `seed`
-    /// says.
+    /// Returns the values of an image of `shape` (channels, height, width), cropped and flipped as
+    /// determined by `seed`.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where `pixels` does not fill `shape`, or `padding`
+    /// [`Error::Value`](mbls_io::Error::Value) if `pixels` does not fill `shape`, or `padding`
     /// exceeds the image's smaller side.
     pub fn apply<T: Copy + Default>(
         &self,
@@ -37,7 +37,7 @@ impl PadCropFlip {
         let [_, height, width] = shape;
         if shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)) != Some(pixels.len()) {
             return Err(Error::value(
-                "picture",
+                "image",
                 format!("values of shape {shape:?}"),
                 format!("{} values", pixels.len()),
             ));
@@ -46,7 +46,7 @@ impl PadCropFlip {
         if self.padding > side {
             return Err(Error::value(
                 "padding",
-                format!("at most the picture's side of {side}"),
+                format!("at most the image's side of {side}"),
                 self.padding,
             ));
         }
@@ -57,7 +57,7 @@ impl PadCropFlip {
         let mut output = vec![T::default(); pixels.len()];
         for (from, to) in pixels.chunks(height * width).zip(output.chunks_mut(height * width)) {
             for y in 0..height {
-                // Row and column of the padded image, less the padding; outside of the image
+                // Row and column of the padded image minus the padding; outside of the image
                 // nothing is copied.
                 let Some(row) = (y + down).checked_sub(self.padding).filter(|&row| row < height)
                 else {
@@ -76,11 +76,11 @@ impl PadCropFlip {
         Ok(output)
     }
 
-    /// The image, cropped and flipped as `seed` says.
+    /// Returns the image, cropped and flipped as determined by `seed`.
     ///
     /// # Errors
     ///
-    /// As [`PadCropFlip::apply`].
+    /// As for [`PadCropFlip::apply`].
     pub fn image(&self, image: &Image, seed: Seed) -> Result<Image> {
         let &Image { channels, height, width, .. } = image;
         let pixels = self.apply(&image.pixels, [channels, height, width], seed)?;

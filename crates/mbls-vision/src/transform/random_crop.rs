@@ -1,4 +1,4 @@
-//! A crop at a random place.
+//! Random crop.
 
 use super::center_crop::fits;
 use super::step::{Step, checked_len};
@@ -8,19 +8,19 @@ use mbls_data::Seed;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Adds a border of one value and cuts out a rectangle at a random place; all places are equally
-/// likely.
+/// Pads an image with a constant and crops a rectangle at a random position; all positions are
+/// equally likely.
 ///
 /// A rectangle larger than the padded image is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomCrop {
-    /// Height and width; one number is a square.
+    /// Height and width; a single number is a square.
     pub size: Size,
-    /// Rows and columns added on each side before.
+    /// Number of rows and columns added on each side before cropping.
     #[serde(default)]
     pub padding: usize,
-    /// The border's value in every channel.
+    /// The padding value in every channel.
     #[serde(default)]
     pub value: u8,
 }

@@ -1,4 +1,4 @@
-//! A random part of an image, resized.
+//! Random crop with resizing.
 
 use super::resize::yes;
 use super::step::Step;
@@ -8,12 +8,12 @@ use mbls_data::Seed;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Cuts out a rectangle of random area, shape and place and resizes it, with torchvision's rules.
+/// Crops a rectangle of random area, aspect ratio and position and resizes it, as torchvision does.
 ///
-/// Up to ten times an area is drawn uniformly from `scale` (as a part of the image's) and a ratio
-/// of width to height uniformly in its logarithm from `ratio`; the first rectangle that fits is
-/// used, at a place drawn uniformly. If none does, the image's middle is taken, as much of it as
-/// `ratio` allows.
+/// Up to ten times, an area is sampled uniformly from `scale` (as a fraction of the image's area)
+/// and the logarithm of a ratio of width to height uniformly from that of `ratio`. The first
+/// rectangle that fits is used, at a uniformly sampled position. If none fits, the centre of the
+/// image is used, as much of it as `ratio` allows.
 ///
 /// # References
 ///
@@ -21,12 +21,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomResizedCrop {
-    /// Height and width of the result; one number is a square.
+    /// Height and width of the result; a single number is a square.
     pub size: Size,
-    /// The least and the largest area.
+    /// The minimum and maximum area.
     #[serde(default = "default_scale")]
     pub scale: [f64; 2],
-    /// The least and the largest ratio of width to height.
+    /// The minimum and maximum ratio of width to height.
     #[serde(default = "default_ratio")]
     pub ratio: [f64; 2],
     /// See [`Resize::antialias`].
@@ -42,7 +42,7 @@ fn default_ratio() -> [f64; 2] {
     [3.0 / 4.0, 4.0 / 3.0]
 }
 
-/// How often a rectangle is drawn before the image's middle is taken.
+/// Number of sampled rectangles before falling back to the centre of the image.
 const ATTEMPTS: usize = 10;
 
 /// Bounds of [`RandomResizedCrop::scale`] and [`RandomResizedCrop::ratio`].
@@ -50,29 +50,30 @@ const LEAST: f64 = 1e-6;
 const MOST: f64 = 1e6;
 
 impl RandomResizedCrop {
-    /// The settings usual for ImageNet: areas of 8 % to 100 %, ratios of 3:4 to 4:3.
+    /// Creates a transform with the common settings for ImageNet: areas of 8 % to 100 %, ratios of
+    /// 3:4 to 4:3.
     pub fn new(size: Size) -> Self {
         Self { size, scale: default_scale(), ratio: default_ratio(), antialias: true }
     }
 
-    /// The rectangle that is cut out of an image of `height` and `width`.
+    /// Samples the rectangle for an image of `height` and `width`.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed and for an image
-    /// without pixels.
+    /// [`Error::Value`](mbls_io::Error::Value) for invalid settings and for an image without
+    /// pixels.
     pub fn window(&self, [height, width]: [usize; 2], seed: Seed) -> Result<Window> {
         self.validate()?;
         if height == 0 || width == 0 {
             return Err(Error::value(
-                "random-resized-crop: picture",
+                "random-resized-crop: image",
                 "at least 1 x 1",
                 format!("{height} x {width}"),
             ));
         }
         let mut rng = seed.rng();
         let area = height as f64 * width as f64;
-        // libm: the same bits on every machine.
+        // libm returns the same bits on every machine.
         let [log_low, log_high] = self.ratio.map(libm::log);
         for _ in 0..ATTEMPTS {
             let target = area * rng.random_range(self.scale[0]..=self.scale[1]);
@@ -91,10 +92,10 @@ impl RandomResizedCrop {
         Ok(self.middle(height, width))
     }
 
-    /// The largest rectangle in the middle whose ratio is allowed.
+    /// Returns the largest centred rectangle with an allowed ratio.
     fn middle(&self, height: usize, width: usize) -> Window {
         let ratio = width as f64 / height as f64;
-        // At least one row and column, where torchvision's rounding may leave none.
+        // At least one row and column; torchvision's rounding may leave none.
         let limited = |size: f64, most: usize| (size.round_ties_even() as usize).clamp(1, most);
         let (h, w) = if ratio < self.ratio[0] {
             (limited(width as f64 / self.ratio[0], height), width)

@@ -1,4 +1,4 @@
-//! Another size.
+//! Resizing.
 
 use super::step::Step;
 use super::{Size, bilinear};
@@ -11,19 +11,20 @@ use serde::{Deserialize, Serialize};
 
 /// Resizes with bilinear interpolation.
 ///
-/// One number as size is the shorter side; the longer one becomes `floor(size * longer / shorter)`,
-/// as torchvision has it.
+/// A single number as size is the shorter side; the longer one becomes
+/// `floor(size * longer / shorter)`, as in torchvision.
 ///
-/// With `antialias` the triangle filter is as wide as the reduction, as PIL and torchvision do it;
-/// results are within one grey level of theirs. Without it, the four neighbours of a point are
-/// interpolated however far apart the points are, as OpenCV's `INTER_LINEAR` does and with it the
-/// published MbLS code; results are OpenCV's, bit by bit. The result is the same on every machine.
+/// With `antialias`, the width of the triangle filter scales with the reduction, as in PIL and
+/// torchvision; results are within one grey level of theirs. Without it, the four neighbours of a
+/// point are interpolated whatever the reduction, as in OpenCV's `INTER_LINEAR` and thus the
+/// published MbLS code; results are bit-identical to OpenCV's. The result is the same on every
+/// machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resize {
     /// The shorter side, or height and width.
     pub size: Size,
-    /// Whether all pixels count where an image is reduced.
+    /// Whether to average over all pixels when reducing an image.
     #[serde(default = "yes")]
     pub antialias: bool,
 }
@@ -45,11 +46,7 @@ impl Step for Resize {
         let longer = |short: usize, long: usize| {
             let product = shorter.checked_mul(long).and_then(|product| product.checked_div(short));
             product.ok_or_else(|| {
-                Error::value(
-                    "resize: picture",
-                    "sides of at least 1",
-                    format!("{height} x {width}"),
-                )
+                Error::value("resize: image", "sides of at least 1", format!("{height} x {width}"))
             })
         };
         Ok(if height <= width {
@@ -88,7 +85,8 @@ impl Step for Resize {
         for plane in image.pixels.chunks(image.height * image.width) {
             let source =
                 TypedImageRef::<U8>::from_buffer(from_width, from_height, plane).map_err(boxed)?;
-            // `resize`, of any type, would compile the kernels of all 13 types into this crate.
+            // `resize`, which is generic over the type, would compile the kernels of all 13 types
+            // into this crate.
             resizer.resize_typed(&source, &mut target, &options).map_err(boxed)?;
             pixels.extend(target.pixels().iter().map(|pixel| pixel.0));
         }
@@ -98,7 +96,7 @@ impl Step for Resize {
 
 fn side(size: usize) -> Result<u32> {
     u32::try_from(size)
-        .map_err(|_| Error::value("resize: side of a picture", "fewer than 2^32 pixels", size))
+        .map_err(|_| Error::value("resize: side of an image", "fewer than 2^32 pixels", size))
 }
 
 fn boxed(error: impl std::error::Error + Send + Sync + 'static) -> Error {

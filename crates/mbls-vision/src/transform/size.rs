@@ -3,21 +3,21 @@
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A height and a width, or one number: in settings `size = 224` or `size = [224, 320]`.
+/// A height and a width, or a single number: in settings `size = 224` or `size = [224, 320]`.
 ///
-/// What one number means is the transform's: the shorter side for [`Resize`](super::Resize), a
-/// square elsewhere.
+/// The meaning of a single number depends on the transform: the shorter side for
+/// [`Resize`](super::Resize), a square otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a number of pixels or [height, width]")]
 pub enum Size {
-    /// Height and width alike, in pixels.
+    /// A single number, in pixels.
     Side(usize),
     /// Height, then width, in pixels.
     HeightWidth([usize; 2]),
 }
 
 impl Size {
-    /// Height and width, of a square where there is one number.
+    /// Returns height and width; a single number is a square.
     pub(crate) fn square(self) -> [usize; 2] {
         match self {
             Self::Side(side) => [side, side],
@@ -25,7 +25,7 @@ impl Size {
         }
     }
 
-    /// An error where a number is 0.
+    /// Returns an error if a number is 0.
     pub(crate) fn validate(self, name: &str) -> Result<()> {
         match self.square() {
             [0, _] | [_, 0] => Err(Error::value(format!("{name}: size"), "at least 1", 0)),

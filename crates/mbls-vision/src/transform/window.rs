@@ -5,9 +5,9 @@ use crate::{Error, Image, Result};
 /// A rectangle of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Its first row.
+    /// The first row.
     pub top: usize,
-    /// Its first column.
+    /// The first column.
     pub left: usize,
     /// Number of rows.
     pub height: usize,
@@ -16,12 +16,12 @@ pub struct Window {
 }
 
 impl Window {
-    /// What `image` shows in it.
+    /// Returns the part of `image` in the rectangle.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where it is empty or not inside of the image, or the
-    /// image's pixels do not fill its shape.
+    /// [`Error::Value`](mbls_io::Error::Value) if the rectangle is empty or not inside of the
+    /// image, or the image's pixels do not fill its shape.
     pub fn of(&self, image: &Image) -> Result<Image> {
         image.validate()?;
         let inside = |start: usize, len: usize, end| {
@@ -30,7 +30,7 @@ impl Window {
         if !(inside(self.top, self.height, image.height)
             && inside(self.left, self.width, image.width))
         {
-            let expected = format!("inside of a picture of {} x {}", image.height, image.width);
+            let expected = format!("inside an image of {} x {}", image.height, image.width);
             return Err(Error::value("window", expected, format!("{self:?}")));
         }
         let mut pixels = Vec::with_capacity(image.channels * self.height * self.width);

@@ -1,4 +1,4 @@
-//! What candle-datasets loads trains here, pixel for pixel as our own readers have it.
+//! Compares data sets loaded by candle-datasets with our own readers, pixel by pixel.
 
 use candle_core::{DType, Device, Tensor};
 use candle_datasets::vision;
@@ -18,11 +18,11 @@ fn assert_same(found: &LabelledImages, expected: &LabelledImages) {
         (expected.name(), expected.shape(), expected.labels(), expected.class_names())
     );
     for i in 0..expected.labels().len() {
-        assert_eq!(found.pixels(i).unwrap(), expected.pixels(i).unwrap(), "picture {i}");
+        assert_eq!(found.pixels(i).unwrap(), expected.pixels(i).unwrap(), "image {i}");
     }
 }
 
-/// An idx file of `u8`, of `sizes`.
+/// Writes an idx file of `u8` with the given sizes.
 fn idx(path: &Path, sizes: &[u32], values: impl Iterator<Item = u8>) {
     let header = [0, 0, 8, sizes.len() as u8]
         .into_iter()
@@ -34,7 +34,7 @@ fn idx(path: &Path, sizes: &[u32], values: impl Iterator<Item = u8>) {
 fn mnist_from_a_folder_is_what_our_reader_has() {
     let folder = tempfile::tempdir().unwrap();
     for (part, count) in [("train", 300u32), ("t10k", 20)] {
-        // Every one of the 256 values.
+        // Contains each of the 256 values.
         let pixels = (0..count as usize * 784).map(|at| (at * 7 % 256) as u8);
         idx(&folder.path().join(format!("{part}-images-idx3-ubyte")), &[count, 28, 28], pixels);
         idx(
@@ -50,7 +50,7 @@ fn mnist_from_a_folder_is_what_our_reader_has() {
     let (train, test) = CandleSet::FashionMnist.load_dir(folder.path()).unwrap();
     assert_same(&train, &fashion_mnist::load(folder.path(), Split::Train).unwrap());
     assert_same(&test, &fashion_mnist::load(folder.path(), Split::Test).unwrap());
-    // And back, to the same floats.
+    // Converted back, to the same floats.
     let back = to_candle(&train, &test).unwrap();
     let values = |t: &Tensor| {
         t.flatten_all().unwrap().to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap()
@@ -97,13 +97,13 @@ fn cifar10_from_a_folder_is_what_our_reader_has() {
     assert_same(&test, &cifar10::load(folder.path(), Split::Test).unwrap());
 }
 
-/// What a test of the hub prints at its end.
-const DONE: &str = "the test of the hub went to its end";
+/// Printed at the end of a test of the hub.
+const DONE: &str = "the test of the hub is complete";
 
-/// Runs a test of this file again, as its environment decides where the hub's cache is: in `cache`.
-/// Nothing is at the hub's address.
+/// Runs a test of this file again in a subprocess whose environment sets the hub's cache to
+/// `cache`. The hub's address is unreachable.
 ///
-/// True in the run that is to do the work.
+/// Returns true in the subprocess.
 fn with_cache(test: &str, cache: &Path) -> bool {
     if std::env::var_os("MBLS_TEST_HUB").is_some() {
         return true;
@@ -121,11 +121,11 @@ fn with_cache(test: &str, cache: &Path) -> bool {
     false
 }
 
-/// The parquet files have four and two pictures of the size of each set; `NAME.bin` has the same as
-/// a label and the values row by row.
+/// The parquet files have four and two images in the size of each set; `NAME.bin` has the same
+/// images as a label and the values row by row.
 #[test]
-fn pictures_of_the_hub_are_upright() {
-    if !with_cache("pictures_of_the_hub_are_upright", &fixture("hub")) {
+fn images_of_the_hub_are_upright() {
+    if !with_cache("images_of_the_hub_are_upright", &fixture("hub")) {
         return;
     }
     for (set, name, class, size) in [
@@ -154,7 +154,7 @@ fn pictures_of_the_hub_are_upright() {
         assert!(found(&train) == expected[..4], "{name}");
         assert!(found(&test) == expected[4..], "{name}");
     }
-    // As long as candle-datasets lays those of CIFAR-10 on their side.
+    // Still needed while candle-datasets transposes those of CIFAR-10.
     let lying = from_candle("cifar10", &vision::cifar::load().unwrap(), [3, 32, 32], Layout::Usual)
         .unwrap()
         .0;
@@ -166,12 +166,12 @@ fn pictures_of_the_hub_are_upright() {
     println!("{DONE}");
 }
 
-/// candle-datasets panics at it.
+/// candle-datasets panics on it.
 #[test]
-fn a_picture_of_the_hub_that_does_not_decode_is_an_error() {
+fn an_image_of_the_hub_that_does_not_decode_is_an_error() {
     let cache = tempfile::tempdir().unwrap();
     copy(&fixture("hub"), cache.path());
-    if !with_cache("a_picture_of_the_hub_that_does_not_decode_is_an_error", cache.path()) {
+    if !with_cache("an_image_of_the_hub_that_does_not_decode_is_an_error", cache.path()) {
         return;
     }
     let error = CandleSet::Cifar10.load_hub().unwrap_err();
@@ -182,7 +182,7 @@ fn a_picture_of_the_hub_that_does_not_decode_is_an_error() {
     println!("{DONE}");
 }
 
-/// A folder, with PNG files that are none.
+/// Copies a folder with invalid PNG files.
 fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
@@ -201,7 +201,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A data set of two classes with the one picture `images` of class `label` in both parts.
+/// Returns a data set of two classes with the single image `images` of class `label` in both parts.
 fn one(images: &Tensor, label: u8) -> vision::Dataset {
     let labels = Tensor::new(&[label], &Device::Cpu).unwrap();
     vision::Dataset {
@@ -229,9 +229,9 @@ fn floats_that_somebody_else_scaled_are_rounded() {
     }
 }
 
-/// Those that are not square show which side is taken for which.
+/// Images that are not square show which side is height and which is width.
 #[test]
-fn pictures_that_lie_are_put_upright() {
+fn transposed_images_are_restored() {
     let lying =
         Tensor::from_slice(&[0f32, 1.0, 2.0, 3.0, 4.0, 5.0], (1, 1, 3, 2), &Device::Cpu).unwrap();
     let loaded = one(&(lying / 255.0).unwrap(), 0);
@@ -243,14 +243,14 @@ fn pictures_that_lie_are_put_upright() {
 }
 
 #[test]
-fn what_is_no_data_set_of_pictures_is_named() {
+fn invalid_data_sets_are_named() {
     for (pixels, label, part) in [
-        (&[0.0, 0.5, 0.0, 0.0][..], 0, "value in picture 0: expected a whole number"),
+        (&[0.0, 0.5, 0.0, 0.0][..], 0, "value in image 0: expected a whole number"),
         (&[0.0, 2.0, 0.0, 0.0], 0, "found 2"),
         (&[0.0, f32::NAN, 0.0, 0.0], 0, "found NaN"),
         (&[0.0, -1.0 / 255.0, 0.0, 0.0], 0, "found -0.003"),
         (&[0.0; 3], 0, "images: expected [N, 1, 2, 2] or [N, 4], found [1, 3]"),
-        (&[0.0; 4], 2, "label of picture 0"),
+        (&[0.0; 4], 2, "label of image 0"),
     ] {
         let loaded = one(&in_a_line(pixels), label);
         let error = from_candle("odd", &loaded, [1, 2, 2], Layout::Usual).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Saved classifiers of images: what they say against the network itself, and files that are none.
+//! Tests of saved image classifiers: comparison with the network itself, and invalid files.
 
 use candle_core::{DType, Device, Tensor};
 use mbls_core::calibration::{Assessment, CalibrationRecord, CalibratorRole, TemperatureScaling};
@@ -35,7 +35,7 @@ fn settings(shape: [usize; 3], transforms: Vec<ImageTransform>) -> ClassifierSet
     }
 }
 
-/// A network as the seed initialises it.
+/// Returns a network initialised with the seed.
 fn store(shape: [usize; 3], seed: u64) -> ParamStore {
     let store = ParamStore::new(seed, DType::F32, &Device::Cpu);
     let architecture: Architecture = "small-cnn".parse().unwrap();
@@ -57,7 +57,7 @@ fn resize(size: [usize; 2]) -> ImageTransform {
     Resize { size: Size::HeightWidth(size), antialias: true }.into()
 }
 
-/// Bit by bit what the network makes of the images as the loader of training prepares them.
+/// The logits are bit-identical to the network's on images that the training loader prepares.
 #[test]
 fn images_are_prepared_as_in_training() {
     let shape = [3, 8, 8];
@@ -93,7 +93,7 @@ fn images_are_prepared_as_in_training() {
     assert!(answers.iter().all(|answer| answer.name == CLASSES[answer.class]));
     let alone = read.classify(&images[5]).unwrap();
     assert!((alone.confidence - answers[5].confidence).abs() < 1e-5);
-    // What was read is what is saved again.
+    // Saving a loaded classifier gives the same files.
     let again = folder.path().join("again");
     read.save(&again).unwrap();
     for name in ["classifier.json", "classifier.safetensors"] {
@@ -110,11 +110,11 @@ fn images_of_other_sizes_and_channels_are_adapted_and_say_so() {
     let found = grey.prepare(&image(3, 20, 1), 255).unwrap().adaptation;
     assert_eq!(found, Adaptation { channels: Some(3), size: Some([20, 1]) });
     assert_eq!(grey.prepare(&image(1, 8, 8), 16).unwrap().adaptation, Adaptation::default());
-    // A grey image is the same with three channels.
+    // A grey image gives the same result with three channels.
     let colours =
         Image { channels: 3, pixels: image(1, 8, 8).pixels.repeat(3), height: 8, width: 8 };
     assert_eq!(grey.classify(&colours).unwrap(), grey.classify(&image(1, 8, 8)).unwrap());
-    // One pixel.
+    // An image of one pixel.
     let one = grey.classify(&image(1, 1, 1)).unwrap();
     assert!(one.confidence > 0.0);
     let error = grey
@@ -217,7 +217,8 @@ fn what_cannot_be_used_is_not_saved() {
     };
     assert_eq!(of(settings([3, 8, 8], vec![])), Ok(()));
     let random = settings([3, 8, 8], vec![HorizontalFlip { probability: 0.5 }.into()]);
-    let expected = "settings.transforms[0]: expected transforms of which nothing is random, found horizontal-flip";
+    let expected =
+        "settings.transforms[0]: expected transforms that are not random, found horizontal-flip";
     assert_eq!(of(random), Err(expected.to_owned()));
     let untested = ClassifierSettings { record: record(0), ..settings([3, 8, 8], vec![]) };
     assert_eq!(

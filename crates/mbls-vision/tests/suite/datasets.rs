@@ -1,5 +1,5 @@
-//! Readers: the repository's digits, small generated files, and files that are wrong in every
-//! field.
+//! Tests of readers: the repository's digits, small generated files, and files with an error in
+//! each field.
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -24,7 +24,7 @@ fn directory(files: &[(&str, &[u8])]) -> TempDir {
     directory
 }
 
-/// The message of an error, which must hold all of `parts`.
+/// Checks that the message of an error contains all of `parts`.
 fn assert_error(result: Result<LabelledImages>, parts: &[&str]) {
     let message = result.expect_err("the file was accepted").to_string();
     assert!(parts.iter().all(|part| message.contains(part)), "{message:?} lacks one of {parts:?}");
@@ -107,7 +107,7 @@ fn wrong_digit_files_are_named() {
 const IMAGES: &str = "t10k-images-idx3-ubyte";
 const LABELS: &str = "t10k-labels-idx1-ubyte";
 
-/// An idx file of the given sizes whose elements come from `element`.
+/// Returns an idx file of the given sizes whose elements are computed by `element`.
 fn idx(sizes: &[u32], element: impl Fn(usize) -> u8) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, sizes.len() as u8];
     sizes.iter().for_each(|size| bytes.extend(size.to_be_bytes()));
@@ -189,7 +189,7 @@ fn wrong_idx_files_are_named() {
     with_labels(&idx_labels(0), &["size of dimension 0", "found 0"]);
     with_labels(&images, &["magic number", "0x00000801", "0x00000803"]);
     with_labels(&[&labels[..], &[0; 10_000]].concat(), &["exceeds the limit of 10008 bytes"]);
-    // Packed files: a bomb, a cut, garbage behind; and no file at all.
+    // Compressed files: a gzip bomb, a truncated file, trailing garbage; and no file at all.
     let packed = |content: &[u8], parts: &[&str]| {
         let directory = directory(&[(LABELS, &labels), (&format!("{IMAGES}.gz"), content)]);
         assert_error(
@@ -212,7 +212,7 @@ fn wrong_idx_files_are_named() {
 
 const RECORD: usize = 3073;
 
-/// Records whose pixels tell place, and whose labels go round.
+/// Returns records whose pixels encode their position, with cycling labels.
 fn records(n: usize) -> Vec<u8> {
     (0..n)
         .flat_map(|r| (0..RECORD).map(move |i| if i == 0 { (r % 10) as u8 } else { (r + i) as u8 }))
@@ -237,7 +237,7 @@ fn cifar_files_are_read_in_order() {
     uneven[RECORD] = 7;
     std::fs::write(folder.join("test_batch.bin"), uneven).unwrap();
     let parts =
-        ["cifar-10-batches-bin", "pictures of class 1 (automobile)", "expected 1000, found 999"];
+        ["cifar-10-batches-bin", "images of class 1 (automobile)", "expected 1000, found 999"];
     assert_error(cifar10::load(directory.path(), Split::Test), &parts);
     assert_error(cifar10::load(directory.path(), Split::Train), &["data_batch_1.bin"]);
     for number in 1..=5 {
@@ -278,7 +278,7 @@ fn wrong_cifar_files_are_named() {
     assert_error(read(&bad, None), &["part.bin", "label of record 2", "0..=9", "found 10"]);
     let huge = directory(&[]);
     let path = huge.path().join("huge.bin");
-    // A sparse file: terabytes that nobody must try to read.
+    // A sparse file of a tebibyte, which must not be read.
     std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
     assert_error(
         cifar10::load_file(&path, None),
@@ -291,20 +291,20 @@ fn wrong_cifar_files_are_named() {
 }
 
 #[test]
-fn pictures_in_memory_are_checked() {
+fn images_in_memory_are_checked() {
     let new = |pixels: Vec<u8>, labels: Vec<u32>, full_scale| {
         LabelledImages::new("x", [1, 2, 2], pixels, labels, 3, full_scale)
     };
     assert_eq!(new(vec![16; 8], vec![0, 2], 16).unwrap().len(), 2);
     assert_error(
         new(vec![0; 8], vec![0, 3], 16),
-        &["data set x", "label of picture 1", "0..=2", "found 3"],
+        &["data set x", "label of image 1", "0..=2", "found 3"],
     );
     assert_error(
         new(vec![0; 7], vec![0, 1], 16),
-        &["data set x: pixels", "2 pictures of shape [1, 2, 2]", "7 values"],
+        &["data set x: pixels", "2 images of shape [1, 2, 2]", "7 values"],
     );
-    assert_error(new(vec![17; 8], vec![0, 1], 16), &["value in picture 0", "0..=16", "found 17"]);
+    assert_error(new(vec![17; 8], vec![0, 1], 16), &["value in image 0", "0..=16", "found 17"]);
     assert_error(new(vec![0; 8], vec![0, 1], 0), &["full scale"]);
     assert_error(LabelledImages::new("x", [1, 0, 2], vec![], vec![], 3, 255), &["shape"]);
     assert_error(
@@ -374,7 +374,7 @@ fn cifar100_has_two_labels() {
         cifar100::load(directory.path(), Split::Train, cifar100::Labels::Fine),
         &["train.bin"],
     );
-    // Names, where they are.
+    // With names, if they exist.
     let names = |n: usize| (0..n).map(|i| format!("class {i}\n")).collect::<String>();
     std::fs::write(folder.join("fine_label_names.txt"), names(100)).unwrap();
     std::fs::write(folder.join("coarse_label_names.txt"), names(19)).unwrap();
@@ -386,7 +386,7 @@ fn cifar100_has_two_labels() {
     std::fs::write(folder.join("coarse_label_names.txt"), "a\na\n").unwrap();
     assert_error(
         load(cifar100::Labels::Coarse),
-        &["coarse_label_names.txt", "line 2", "not there before"],
+        &["coarse_label_names.txt", "line 2", "not listed before"],
     );
     std::fs::write(folder.join("coarse_label_names.txt"), "a\n\nb\n").unwrap();
     assert_error(
@@ -398,7 +398,7 @@ fn cifar100_has_two_labels() {
     std::fs::write(folder.join("test.bin"), uneven).unwrap();
     assert_error(
         load(cifar100::Labels::Fine),
-        &["test.bin", "pictures of class 0", "expected 100, found 99"],
+        &["test.bin", "images of class 0", "expected 100, found 99"],
     );
     std::fs::write(folder.join("test.bin"), cifar100_records(9_999)).unwrap();
     assert_error(

@@ -1,4 +1,4 @@
-//! Pictures in files: what PIL makes of them, what is refused, what is kept in memory.
+//! Tests of image files: comparison with PIL, invalid files, caching.
 
 use mbls_data::{DataLoader, LoaderConfig, Order, Seed};
 use mbls_vision::{
@@ -14,7 +14,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/pictures")
 }
 
-/// A folder with these files.
+/// Creates a folder with these files.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in files {
@@ -26,8 +26,8 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
 }
 
 fn open_with(root: &Path, files: &[&str], config: FilesConfig) -> Result<ImageFiles> {
-    let pictures = files.iter().enumerate().map(|(i, file)| (file.into(), i as u32 % 2)).collect();
-    ImageFiles::new("x", root, pictures, vec!["a".into(), "b".into()], config)
+    let labelled = files.iter().enumerate().map(|(i, file)| (file.into(), i as u32 % 2)).collect();
+    ImageFiles::new("x", root, labelled, vec!["a".into(), "b".into()], config)
 }
 
 fn open(root: &Path, files: &[&str]) -> ImageFiles {
@@ -39,7 +39,7 @@ fn assert_error<T>(result: Result<T>, parts: &[&str]) {
     assert!(parts.iter().all(|part| message.contains(part)), "{message:?} lacks one of {parts:?}");
 }
 
-/// A grey picture of 2 x 1 pixels.
+/// Returns a grey image of 2 x 1 pixels.
 fn pgm(a: u8, b: u8) -> Vec<u8> {
     [b"P5 2 1 255\n".as_slice(), &[a, b]].concat()
 }
@@ -60,8 +60,8 @@ fn every_format_gives_what_pil_gives() {
             .zip(expected)
             .map(|(&x, y)| (i64::from(x) - y.as_i64().unwrap()).abs());
         let largest = differences.max().unwrap();
-        // JPEG leaves the inverse cosine transform, the colours and the filter of halved ones to
-        // the decoder.
+        // JPEG leaves the inverse cosine transform, the colour conversion and the upsampling filter
+        // to the decoder.
         let bound = match file.as_str() {
             "subsampled.jpg" | "progressive.jpg" => 4,
             name if name.ends_with(".jpg") => 2,
@@ -81,7 +81,7 @@ fn what_the_bytes_say_decides_the_format() {
     assert_eq!(images.image(0).unwrap(), images.image(1).unwrap());
 }
 
-/// The beginning of a PNG file: signature and header with the given sides.
+/// Returns the start of a PNG file: signature and header with the given sides.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut chunk = b"IHDR".to_vec();
     chunk.extend(width.to_be_bytes());
@@ -93,8 +93,8 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
         .concat()
 }
 
-/// The beginning of a GIF file of 65,535 x 65,535 pixels: screen, palette of two colours, place of
-/// the first picture.
+/// Returns the start of a GIF file of 65,535 x 65,535 pixels: screen, palette of two colours,
+/// position of the first image.
 fn gif_header() -> Vec<u8> {
     [
         b"GIF89a".as_slice(),
@@ -108,7 +108,7 @@ fn gif_header() -> Vec<u8> {
     .concat()
 }
 
-/// A JPEG header that claims 65,000 x 65,000 pixels, with an end marker.
+/// Returns a JPEG header that claims 65,000 x 65,000 pixels, with an end marker.
 fn jpeg_header() -> Vec<u8> {
     let side = 65_000u16.to_be_bytes();
     let frame = [0xFF, 0xC0, 0, 11, 8, side[0], side[1], side[0], side[1], 1, 1, 0x11, 0];
@@ -117,7 +117,7 @@ fn jpeg_header() -> Vec<u8> {
 }
 
 #[test]
-fn bad_pictures_are_errors_with_their_paths() {
+fn bad_images_are_errors_with_their_paths() {
     let read = |name: &str| std::fs::read(fixtures().join(name)).unwrap();
     let cut = |name: &str, part: usize| {
         let bytes = read(name);
@@ -130,13 +130,13 @@ fn bad_pictures_are_errors_with_their_paths() {
         ("cut5.jpg", cut("progressive.jpg", 5), "truncated JPEG"),
         ("cut1.jpg", cut("colour.jpg", 1), "truncated JPEG"),
         ("no-end.jpg", read("colour.jpg")[..808].to_vec(), "truncated JPEG"),
-        ("cut.png", cut("colour.png", 8), "a whole picture"),
-        ("cut.bmp", cut("colour.bmp", 8), "a whole picture"),
-        ("cut.gif", cut("colour.gif", 8), "a whole picture"),
-        ("cut.webp", cut("colour.webp", 8), "a whole picture"),
-        ("cut.ppm", cut("colour.ppm", 8), "a whole picture"),
-        ("text.jpg", b"not a picture".to_vec(), "a picture (BMP"),
-        ("none.pgm", b"P5 0 1 255\n".to_vec(), "a whole picture"),
+        ("cut.png", cut("colour.png", 8), "a whole image"),
+        ("cut.bmp", cut("colour.bmp", 8), "a whole image"),
+        ("cut.gif", cut("colour.gif", 8), "a whole image"),
+        ("cut.webp", cut("colour.webp", 8), "a whole image"),
+        ("cut.ppm", cut("colour.ppm", 8), "a whole image"),
+        ("text.jpg", b"not an image".to_vec(), "an image (BMP"),
+        ("none.pgm", b"P5 0 1 255\n".to_vec(), "a whole image"),
         ("huge.png", png, "number of pixels"),
         ("huge.ppm", b"P6 60000 60000 255\n".to_vec(), "number of pixels"),
         ("huge.gif", gif_header(), "number of pixels"),
@@ -152,7 +152,7 @@ fn bad_pictures_are_errors_with_their_paths() {
     }
     assert_error(images.image(wrong.len()), &["out of range"]);
     assert_error(images.preload(), &["zero.jpg"]);
-    // A file of a tebibyte that nobody must try to read.
+    // A file of a tebibyte, which must not be read.
     std::fs::File::create(folder.path().join("zero.jpg")).unwrap().set_len(1 << 40).unwrap();
     assert_error(images.image(0), &["zero.jpg", "exceeds the limit of 268435456 bytes"]);
     // Removed after the data set was opened.
@@ -173,7 +173,7 @@ fn limits_are_the_configured_ones() {
 }
 
 #[test]
-fn wrong_lists_of_pictures_are_refused() {
+fn wrong_lists_of_images_are_refused() {
     let folder = folder(&[("in/a.pgm", &pgm(1, 2)), ("out.pgm", &pgm(3, 4))]);
     let root = folder.path().join("in");
     let open = |path: &str, label, names: &[&str]| {
@@ -183,7 +183,7 @@ fn wrong_lists_of_pictures_are_refused() {
     assert!(open("a.pgm", 1, &["a", "b"]).is_ok());
     assert_error(
         open("a.pgm", 2, &["a", "b"]),
-        &["data set pets: label of picture a.pgm", "0..=1", "found 2"],
+        &["data set pets: label of image a.pgm", "0..=1", "found 2"],
     );
     assert_error(open("a.pgm", 0, &[]), &["pets", "at least 1"]);
     assert_error(open("b.pgm", 0, &["a"]), &["cannot open", "b.pgm"]);
@@ -221,11 +221,11 @@ fn links_must_not_leave_the_folder() {
     );
     for path in ["outside.pgm", "folder/b.pgm"] {
         let result = open_with(&root, &[path], FilesConfig::default());
-        assert_error(result, &[path, "where the link leads", "below"]);
+        assert_error(result, &[path, "target of the link", "below"]);
     }
 }
 
-/// Pictures of 6 bytes decoded, of which `bad` do not decode.
+/// Creates images of 6 bytes decoded, of which those at `bad` do not decode.
 fn many(n: usize, bad: &[usize]) -> (TempDir, Vec<String>) {
     let names: Vec<String> = (0..n).map(|i| format!("{i:03}.pgm")).collect();
     let folder = tempfile::tempdir().unwrap();
@@ -248,7 +248,7 @@ fn memory_stays_within_the_budget() {
         assert_eq!(images.preload().unwrap(), cached, "again, budget of {cache_bytes} bytes");
         (0..10).for_each(|i| assert_eq!(images.image(i).unwrap().pixels[0], i as u8));
     }
-    // What is in memory is no longer read: files change, pictures do not.
+    // Cached images are not read again: the files change, the images do not.
     let config = FilesConfig { cache_bytes: 12, ..Default::default() };
     let images = open_with(folder.path(), &names, config).unwrap();
     let first: Vec<Image> = (0..3).map(|i| images.image(i).unwrap()).collect();
@@ -270,12 +270,12 @@ fn many_threads_may_ask_at_once() {
             });
         }
     });
-    // Every reservation was used or given back.
+    // Every reservation was used or released.
     assert_eq!(images.preload().unwrap(), 25);
 }
 
 #[test]
-fn undecodable_pictures_are_skipped_and_counted() {
+fn undecodable_images_are_skipped_and_counted() {
     let (folder, names) = many(40, &[3, 4, 39]);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let config = FilesConfig { on_error: OnError::Skip, ..Default::default() };
@@ -303,21 +303,21 @@ fn undecodable_pictures_are_skipped_and_counted() {
         );
         assert_eq!(images.paths()[i], Path::new(names[original]));
     }
-    // The same data set as without them.
+    // The data set is the same as one created without these files.
     let rest: Vec<&str> = expected.iter().map(|&i| names[i]).collect();
-    let pictures =
+    let labelled =
         expected.iter().zip(&rest).map(|(&i, file)| (file.into(), i as u32 % 2)).collect();
-    let other = ImageFiles::new("x", folder.path(), pictures, vec!["a".into(), "b".into()], config)
+    let other = ImageFiles::new("x", folder.path(), labelled, vec!["a".into(), "b".into()], config)
         .unwrap();
     assert_eq!(images.digest(), other.digest());
     assert!(other.skipped().is_empty());
-    // A class of which nothing is left.
+    // A class without any remaining image.
     let result = open_with(folder.path(), &["000.pgm", "003.pgm"], config);
-    assert_error(result, &["class 1 (b)", "at least 1 picture that decodes", "003.pgm"]);
+    assert_error(result, &["class 1 (b)", "at least 1 image that decodes", "003.pgm"]);
 }
 
 #[test]
-fn a_bad_picture_ends_an_epoch_with_its_path_never_a_hang() {
+fn a_bad_image_ends_an_epoch_with_its_path_never_a_hang() {
     let (folder, names) = many(20, &[13]);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for workers in [0, 1, 3] {
@@ -344,11 +344,11 @@ fn a_bad_picture_ends_an_epoch_with_its_path_never_a_hang() {
 fn a_digest_changes_with_path_size_and_label() {
     let folder = folder(&[("a.pgm", &pgm(1, 2)), ("b.pgm", &pgm(1, 2))]);
     let digest = |path: &str, label| {
-        let pictures = vec![(path.into(), label)];
+        let labelled = vec![(path.into(), label)];
         ImageFiles::new(
             "x",
             folder.path(),
-            pictures,
+            labelled,
             vec!["a".into(), "b".into()],
             FilesConfig::default(),
         )
@@ -366,9 +366,9 @@ fn a_digest_changes_with_path_size_and_label() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// A picture or an error with the path, whatever the bytes are.
+    /// Any bytes give an image or an error with the path.
     #[test]
-    fn changed_pictures_do_no_harm(
+    fn changed_images_do_no_harm(
         which in 0..12usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {

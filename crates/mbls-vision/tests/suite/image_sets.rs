@@ -1,5 +1,5 @@
-//! Tiny-ImageNet and CUB: small sets in the official layouts, and sets that are wrong in every
-//! place.
+//! Tests of Tiny-ImageNet and CUB: small sets in the official layouts, and sets with an error in
+//! each place.
 
 use mbls_data::Seed;
 use mbls_vision::dataset::{Parts, Split, cub, tiny_imagenet};
@@ -15,8 +15,8 @@ fn write(root: &Path, path: &str, content: impl AsRef<[u8]>) {
     fs::write(path, content).unwrap();
 }
 
-/// A grey picture of 64x64 pixels; what the bytes say decides the format.
-fn picture(value: u8) -> Vec<u8> {
+/// Returns a grey image of 64x64 pixels as a PGM file; the content determines the format.
+fn pgm(value: u8) -> Vec<u8> {
     [b"P5 64 64 255\n".as_slice(), &[value; 64 * 64]].concat()
 }
 
@@ -27,7 +27,7 @@ fn assert_error<T>(result: Result<T>, parts: &[&str]) {
 
 const WNIDS: [&str; 3] = ["n30", "n10", "n20"];
 
-/// Two pictures of each of three classes for training, one for testing.
+/// Creates two training images and one test image for each of three classes.
 fn tiny() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -36,14 +36,10 @@ fn tiny() -> TempDir {
     let mut annotations = String::new();
     for (i, wnid) in WNIDS.iter().enumerate() {
         for n in [2, 10] {
-            write(
-                root,
-                &format!("train/{wnid}/images/{wnid}_{n}.JPEG"),
-                picture((10 * i + n) as u8),
-            );
+            write(root, &format!("train/{wnid}/images/{wnid}_{n}.JPEG"), pgm((10 * i + n) as u8));
         }
         write(root, &format!("train/{wnid}/{wnid}_boxes.txt"), "");
-        write(root, &format!("val/images/val_{i}.JPEG"), picture(i as u8));
+        write(root, &format!("val/images/val_{i}.JPEG"), pgm(i as u8));
         annotations += &format!("val_{i}.JPEG\t{wnid}\t0\t1\t2\t3\n");
     }
     write(root, "val/val_annotations.txt", annotations);
@@ -64,7 +60,7 @@ fn tiny_imagenet_is_read_in_the_order_of_paths() {
     let train = load(folder.path(), Split::Train).unwrap();
     assert_eq!((train.name(), train.classes(), train.channels()), ("tiny-imagenet-train", 3, 3));
     assert_eq!(train.common_shape(), Some([3, 64, 64]));
-    // n10, n20, n30; "_10" is before "_2".
+    // n10, n20, n30; "_10" sorts before "_2".
     assert_eq!(values(&train), [20, 12, 30, 22, 10, 2]);
     assert_eq!(train.labels(), [1, 1, 2, 2, 0, 0]);
     assert_eq!(train.class_names(), ["thirty", "ten, X", "twenty"]);
@@ -88,7 +84,7 @@ fn tiny_imagenet_is_read_in_the_order_of_paths() {
         test.image(1),
         &["val_1.JPEG", "height and width", "expected 64 x 64, found 1 x 2"],
     );
-    // In a folder of the official name, and without the file of names.
+    // In a folder with the official name, and without the file of names.
     let outer = tempfile::tempdir().unwrap();
     fs::remove_file(folder.path().join("words.txt")).unwrap();
     fs::rename(folder.path(), outer.path().join("tiny-imagenet-200")).unwrap();
@@ -109,28 +105,25 @@ fn wrong_tiny_imagenet_sets_are_named() {
         |path: &'static str, content: &'static str| move |root: &Path| write(root, path, content);
     train(&remove("wnids.txt"), &["cannot open", "wnids.txt"]);
     train(&put("wnids.txt", ""), &["wnids.txt", "at least 1"]);
-    train(&put("wnids.txt", "n10\nn10\n"), &["wnids.txt", "line 2", "not there before"]);
+    train(&put("wnids.txt", "n10\nn10\n"), &["wnids.txt", "line 2", "not listed before"]);
     let many: String = (0..201).map(|i| format!("n{i}\n")).collect();
     train(&move |root| write(root, "wnids.txt", &many), &["wnids.txt", "at most 200", "201"]);
     train(&|root| write(root, "wnids.txt", [0xff, 10]), &["wnids.txt", "byte 0", "UTF-8"]);
     train(&put("wnids.txt", "n10\nn20\n"), &["train", "the classes of wnids.txt", "n30"]);
     train(&put("wnids.txt", "n10\nn20\nn30\nn40\n"), &["train", "one named n40", "none"]);
     train(&put("words.txt", "n10\tten\nn20\ttwenty\n"), &["words.txt", "one for n30"]);
-    // Missing and extra pictures.
+    // Missing and extra images.
     train(
         &remove("train/n20/images/n20_2.JPEG"),
-        &["tiny-imagenet-train pictures of n20", "as many as of n30, 2", "found 1"],
+        &["tiny-imagenet-train images of n20", "as many as of n30, 2", "found 1"],
     );
-    train(&put("train/n20/images/n20_3.JPEG", "x"), &["pictures of n20", "found 3"]);
-    train(
-        &put("train/n20/images/note.txt", "x"),
-        &["train/n20/images", "pictures alone", "note.txt"],
-    );
+    train(&put("train/n20/images/n20_3.JPEG", "x"), &["images of n20", "found 3"]);
+    train(&put("train/n20/images/note.txt", "x"), &["train/n20/images", "only images", "note.txt"]);
     train(
         &|root| fs::remove_dir_all(root.join("train/n20/images")).unwrap(),
         &["read the folder", "train/n20/images"],
     );
-    // Something that cannot be read as a folder.
+    // A file in place of a folder.
     train(
         &|root| {
             fs::remove_dir_all(root.join("train")).unwrap();
@@ -160,7 +153,7 @@ fn wrong_tiny_imagenet_sets_are_named() {
     );
     test(
         &annotations("val_0.JPEG\tn30\nval_0.JPEG\tn10"),
-        &["line 2: file", "not there before", "val_0.JPEG"],
+        &["line 2: file", "not listed before", "val_0.JPEG"],
     );
     test(
         &annotations("val_0.JPEG\tn30\nval_2.JPEG\tn10"),
@@ -173,7 +166,7 @@ fn wrong_tiny_imagenet_sets_are_named() {
     );
     test(
         &annotations("val_0.JPEG\tn30\nval_1.JPEG\tn30\nval_2.JPEG\tn10"),
-        &["tiny-imagenet-test pictures of n10", "as many as of n30, 2", "found 1"],
+        &["tiny-imagenet-test images of n10", "as many as of n30, 2", "found 1"],
     );
 }
 
@@ -184,7 +177,7 @@ fn an_unreadable_folder_is_named() {
     let folder = tiny();
     let images = folder.path().join("train/n20/images");
     fs::set_permissions(&images, fs::Permissions::from_mode(0o000)).unwrap();
-    // Nothing is unreadable to root.
+    // Permissions do not restrict root.
     let enforced = fs::read_dir(&images).is_err();
     let result = load(folder.path(), Split::Train);
     fs::set_permissions(&images, fs::Permissions::from_mode(0o700)).unwrap();
@@ -197,7 +190,7 @@ fn an_unreadable_folder_is_named() {
 
 const BIRDS: [&str; 2] = ["001.Auk", "002.Crow"];
 
-/// Six pictures of each of two classes, the first four for training.
+/// Creates six images for each of two classes, the first four for training.
 fn birds() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -205,7 +198,7 @@ fn birds() -> TempDir {
     for i in 0..12 {
         let class = i / 6;
         let path = format!("{}/bird_{i}.jpg", BIRDS[class]);
-        write(root, &format!("images/{path}"), picture(i as u8));
+        write(root, &format!("images/{path}"), pgm(i as u8));
         images += &format!("{} {path}\n", i + 1);
         labels += &format!("{} {}\n", i + 1, class + 1);
         split += &format!("{} {}\n", i + 1, u8::from(i % 6 < 4));
@@ -316,7 +309,7 @@ fn wrong_cub_sets_are_named() {
             let lines: String = (1..=12).map(|i| format!("{i} {}\n", u8::from(i <= 6))).collect();
             write(root, "train_test_split.txt", lines);
         },
-        &["pictures of class 0 (001.Auk)", "6 for training, 0 for testing"],
+        &["images of class 0 (001.Auk)", "6 for training, 0 for testing"],
     );
     after(
         &replace("images.txt", "001.Auk/bird_2.jpg", "../001.Auk/bird_2.jpg"),
@@ -328,7 +321,7 @@ fn wrong_cub_sets_are_named() {
     );
     after(
         &replace("images.txt", "001.Auk/bird_2.jpg", "001.Auk/bird_0.jpg"),
-        &["line 3: path", "not there before"],
+        &["line 3: path", "not listed before"],
     );
     after(
         &|root| fs::remove_file(root.join("images/001.Auk/bird_2.jpg")).unwrap(),

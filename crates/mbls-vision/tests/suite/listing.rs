@@ -1,4 +1,4 @@
-//! What readers of files share.
+//! Tests of the common code of file readers.
 
 use mbls_vision::dataset::listing::regular_files;
 use mbls_vision::{FilesConfig, ImageFiles, ImageSource, decode};
@@ -19,16 +19,16 @@ fn files_are_regular_and_in_their_folder() {
         message("none").starts_with("cannot open ")
             && message("none/a").starts_with("cannot open ")
     );
-    // Even where nobody looked at the words before.
+    // Even if the text of the path was not checked before.
     let outside = tempfile::NamedTempFile::new_in(dir.path().join("inner")).unwrap();
     let name = outside.path().file_name().unwrap();
     let inner = dir.path().join("inner/folder");
     let found = regular_files(&inner, [Path::new("..").join(name).as_path()]);
-    assert!(found.unwrap_err().to_string().contains("where the link leads"));
+    assert!(found.unwrap_err().to_string().contains("target of the link"));
 }
 
 #[test]
-fn a_picture_alone_is_decoded_as_one_of_a_data_set() {
+fn an_image_alone_is_decoded_as_one_of_a_data_set() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a"), b"P6 2 1 255 abcdef").unwrap();
     let names = vec!["x".to_owned()];

@@ -1,14 +1,15 @@
-//! Image classification: data sets, transforms and networks, used as other crates use them.
+//! Tests of data sets, transforms and networks for image classification through the public
+//! interface.
 //!
-//! One program for the whole crate: each program more would be linked with all of candle again.
+//! One program for the whole crate, because each program is linked with all of candle.
 
 #[cfg(feature = "candle-datasets")]
 mod candle_datasets;
 mod classifier;
 mod datasets;
 mod files;
-/// The networks against the published code and torchvision: keys of their state, outputs, and
-/// training continued from checkpoints.
+/// Compares the networks with the published code and torchvision: state keys, outputs, and training
+/// continued from checkpoints.
 mod golden {
     mod checkpoints;
     mod keys;
@@ -25,7 +26,7 @@ mod image_transforms {
 }
 mod listing;
 mod models;
-mod own_pictures;
+mod own_images;
 mod published_splits;
 mod real_data;
 mod real_files;

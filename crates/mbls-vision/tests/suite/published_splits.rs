@@ -1,4 +1,5 @@
-//! The published splits against numpy running the published code's steps (`fixtures/splits`).
+//! Compares the published splits with NumPy running the steps of the published code
+//! (`fixtures/splits`).
 
 use mbls_testkit::golden;
 use mbls_vision::dataset::{Parts, published_split, published_split_per_class};

@@ -1,4 +1,4 @@
-//! The real data sets, where `MBLS_DATA_DIR` has them.
+//! Tests on the real data sets, if `MBLS_DATA_DIR` contains them.
 
 use mbls_data::Dataset;
 use mbls_testkit::{data, golden};
@@ -30,13 +30,13 @@ fn mnist_is_whole() {
     assert!((values / (60_000.0 * 784.0 * 255.0) - 0.1307).abs() < 1e-4);
 }
 
-/// What PIL finds in some pictures, by their paths in the data folder.
+/// Returns the sums that PIL computes for some images, by their paths in the data folder.
 fn pil() -> Value {
     golden::fixture("pictures/real.json")
 }
 
-/// Holds the pictures of a set, a folder of the data folder, against the sums of PIL; the number of
-/// those compared.
+/// Compares the images of a set, a folder of the data folder, with PIL's sums; returns the number
+/// of images compared.
 fn assert_pil(images: &dyn ImageSource, paths: &[PathBuf], set: &str) -> usize {
     let mut compared = 0;
     for (i, path) in paths.iter().enumerate() {
@@ -51,8 +51,8 @@ fn assert_pil(images: &dyn ImageSource, paths: &[PathBuf], set: &str) -> usize {
         for (channel, sum) in image.pixels.chunks(size).zip(expected["sums"].as_array().unwrap()) {
             let found: i64 = channel.iter().map(|&value| i64::from(value)).sum();
             let difference = (found - sum.as_i64().unwrap()) as f64 / size as f64;
-            // Decoders round colours of half the resolution differently; on average over a picture
-            // that comes to little.
+            // Decoders round subsampled colours differently; averaged over an image the difference
+            // is small.
             assert!(
                 difference.abs() < 0.6,
                 "{}: mean of a channel differs by {difference}",
@@ -82,7 +82,7 @@ fn tiny_imagenet_subset_is_whole() {
             grey += usize::from(red == &rest[..64 * 64] && red == &rest[64 * 64..]);
         }
     }
-    // 114 files have one channel; of the others, 13 have three equal ones, by PIL as well.
+    // 114 files have one channel; of the others, 13 have three equal ones, also according to PIL.
     assert_eq!(grey, 114 + 13);
     let listed =
         tiny_imagenet::load(&dir, Split::Train, ClassOrder::Listed, FilesConfig::default())
@@ -96,7 +96,7 @@ fn tiny_imagenet_subset_is_whole() {
     assert_eq!((parts.train.len(), parts.validation.len()), (4600, 400));
 }
 
-/// The place of n01443537 in `wnids.txt`.
+/// The index of n01443537 in `wnids.txt`.
 const GOLDFISH: u32 = 22;
 
 #[test]
@@ -131,7 +131,7 @@ fn genuine_cub_lists_have_the_official_parts() {
         Path::new("001.Black_footed_Albatross/Black_Footed_Albatross_0046_18.jpg")
     );
     assert_eq!((&lists.is_train[..3], lists.labels[11_787]), (&[false, true, false][..], 199));
-    // The pictures are not there.
+    // The images are not available.
     let message = cub::load(&dir, FilesConfig::default()).unwrap_err().to_string();
     assert!(message.contains("images"), "{message}");
 }

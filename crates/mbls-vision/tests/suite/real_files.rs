@@ -1,5 +1,5 @@
-//! Files as people have them: paths from other systems, EXIF orientations, what systems leave
-//! beside data, empty folders.
+//! Tests of files as users have them: paths from other systems, EXIF orientations, files created by
+//! operating systems, empty folders.
 
 use mbls_vision::dataset::{Split, csv_list, cub, image_folder, tiny_imagenet};
 use mbls_vision::{FilesConfig, ImageFiles, ImageSource, Result, decode, decode_oriented};
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// A folder of files.
+/// Creates a folder of files.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in files {
@@ -48,7 +48,7 @@ fn lists_name_files_as_any_system_writes_them() {
     ] {
         let files = load(list).unwrap();
         assert_eq!(files.paths(), [Path::new("cat/a.pgm"), Path::new("dog/b.pgm")], "{list}");
-        // The same data set: results of the one are those of the other.
+        // The same data set, so results for one apply to the other.
         assert_eq!(files.digest(), plain.digest());
     }
     for (path, fault) in [
@@ -111,7 +111,7 @@ fn orientations_are_applied_as_pil_applies_them() {
             .unwrap();
         assert!(apart <= if file.ends_with("jpg") { 3 } else { 0 }, "{file}: {apart}");
     }
-    // Limits and sizes are those of the image that comes out.
+    // Limits and sizes apply to the rotated image.
     let upright = fixtures.join("6.png");
     assert!(message(decode(&upright, 1 << 20, 14)).ends_with("expected at most 14, found 3 x 5"));
     let open = |size| {
@@ -137,7 +137,7 @@ fn damaged_orientations_are_none() {
             let mut changed = jpeg.clone();
             changed[at] = value;
             fs::write(&path, &changed).unwrap();
-            // The pixels are whole: an image in one orientation or another.
+            // The pixels are intact: the image in any orientation.
             seen[usize::from(decode_oriented(&path, 1 << 20, 15).unwrap().orientation)] += 1;
         }
     }
@@ -168,7 +168,7 @@ fn an_empty_class_is_a_warning_in_a_test_part_alone() {
     let load = |classes: Option<&[String]>| {
         image_folder::load(files.path(), classes, FilesConfig::default())
     };
-    assert!(message(load(None)).ends_with("dog: number of pictures: expected at least 1, found 0"));
+    assert!(message(load(None)).ends_with("dog: number of images: expected at least 1, found 0"));
     let classes = ["ant", "cat", "dog", "fox"].map(str::to_owned);
     let images = load(Some(&classes)).unwrap();
     assert_eq!((images.labels(), images.classes()), (&[1, 3][..], 4));
@@ -180,12 +180,12 @@ fn an_empty_class_is_a_warning_in_a_test_part_alone() {
     // No image at all is an error in any part.
     let files = folder(&[("dog/Thumbs.db", b"x")]);
     let empty = image_folder::load(files.path(), Some(&classes), FilesConfig::default());
-    assert!(message(empty).ends_with("number of pictures: expected at least 1, found 0"));
+    assert!(message(empty).ends_with("number of images: expected at least 1, found 0"));
 }
 
 #[test]
 fn published_lists_are_read_from_any_editor() {
-    // A byte-order mark, Windows' line ends, blank lines at the end, and in a list of annotations
+    // A byte-order mark, Windows line ends, blank lines at the end, and, in a list of annotations,
     // between lines.
     let files = folder(&[
         ("wnids.txt", "\u{feff}n20\r\nn10\r\n\r\n".as_bytes()),

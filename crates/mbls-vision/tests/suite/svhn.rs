@@ -1,5 +1,5 @@
-//! SVHN's MATLAB 5 files: what scipy writes and reads (`fixtures/mat5`), and files that are wrong
-//! in every field.
+//! Tests of SVHN's MATLAB 5 files: files that SciPy writes and reads (`fixtures/mat5`), and files
+//! with an error in each field.
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -47,7 +47,7 @@ fn the_files_hold_what_scipy_reads() {
             let pixels = images.pixels(i).unwrap();
             let found: u64 =
                 pixels.iter().zip(1..).map(|(&value, weight)| u64::from(value) * weight).sum();
-            assert_eq!(found, sum, "{name}, picture {i}");
+            assert_eq!(found, sum, "{name}, image {i}");
         }
         let first: Vec<u64> =
             images.pixels(0).unwrap()[..32].iter().map(|&value| u64::from(value)).collect();
@@ -55,7 +55,7 @@ fn the_files_hold_what_scipy_reads() {
     }
 }
 
-/// An element with its padding, in little-endian order.
+/// Returns an element with its padding, in little-endian order.
 fn element(kind: u32, content: &[u8]) -> Vec<u8> {
     let mut bytes = [kind.to_le_bytes(), (content.len() as u32).to_le_bytes()].concat();
     bytes.extend(content);
@@ -63,7 +63,7 @@ fn element(kind: u32, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// An array of `class` whose values are stored as `kind`.
+/// Returns an array of `class` whose values are stored as `kind`.
 fn array(name: &str, class: u8, sizes: &[u32], kind: u32, values: &[u8]) -> Vec<u8> {
     let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
     let content = [
@@ -95,7 +95,7 @@ fn packed(content: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(content).unwrap();
     let packed = encoder.finish().unwrap();
-    // Packed elements have no padding.
+    // Compressed elements have no padding.
     [&15u32.to_le_bytes(), &(packed.len() as u32).to_le_bytes(), packed.as_slice()].concat()
 }
 
@@ -106,10 +106,10 @@ fn arrays_come_in_any_order_and_among_others() {
         read(&file(&[y(&[1, 10]), packed(&other), other.clone(), packed(&x(2)), vec![1, 2, 3]]))
             .unwrap();
     assert_eq!(images.labels(), [1, 0]);
-    // A single picture, whose last dimension MATLAB drops.
+    // A single image, whose last dimension MATLAB drops.
     let single = array("X", 9, &[32, 32, 3], 2, &[9; 3072]);
     assert_eq!(read(&file(&[single, y(&[4])])).unwrap().labels(), [4]);
-    // Values that are in the tag itself.
+    // Values in the tag itself.
     let flags = element(6, &[9, 0, 0, 0, 0, 0, 0, 0]);
     let sizes = element(5, &[1, 0, 0, 0, 1, 0, 0, 0]);
     let small =
@@ -177,12 +177,13 @@ fn packed_elements_are_bounded() {
     assert_error(&file(&[checksum, y(&[1])]), &["zlib"]);
     assert_error(&file(&[whole[..whole.len() - 9].to_vec()]), &["end of the file"]);
     assert_error(&file(&[packed(&element(9, &[0; 8]))]), &["type of a packed element"]);
-    // More than the test part has, from little: refused before it is unpacked, or at the bound.
+    // More values than the test part has, from little input: refused before it is unpacked, or at
+    // the limit.
     let zeros = vec![0; 90_000_000];
     let bomb = |n| packed(&array("X", 9, &[32, 32, 3, n], 2, &zeros));
     assert_error(&file(&[bomb(29_297)]), &["dimensions of X"]);
     assert_error(&file(&[bomb(1)]), &["size of X", "at most 79970304 bytes"]);
-    // A tag that claims what is not there.
+    // A tag that claims more than there is.
     let mut claim = x(1);
     claim[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
     assert!(read(&file(&[claim, y(&[1])])).is_err());
@@ -191,7 +192,7 @@ fn packed_elements_are_bounded() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Neither a panic nor a hang, whatever the bytes are.
+    /// Any bytes lead to neither a panic nor a hang.
     #[test]
     fn changed_files_do_no_harm(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
@@ -199,7 +200,7 @@ proptest! {
         which in 0..3usize,
     ) {
         let mut bytes = fixture(["packed.mat", "doubles.mat", "big.mat"][which]);
-        // The tags are at the beginning of each array; changes in between rarely matter.
+        // The tags are at the start of each array; changes in between rarely matter.
         for (at, value) in changes {
             let at = at.index(bytes.len().min(400));
             bytes[at] = value;

@@ -1,4 +1,5 @@
-//! Transforms against slow, obvious versions; distributions; the pipeline of `AugmentedImages`.
+//! Compares transforms with slow reference implementations; tests of distributions and of the
+//! pipeline of `AugmentedImages`.
 
 use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Result, Seed};
 use mbls_testkit::golden;
@@ -8,8 +9,8 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The picture padded, cropped at (`down`, `right`) and flipped, by way of the padded picture
-/// itself.
+/// Returns the image padded, cropped at (`down`, `right`) and flipped, by constructing the padded
+/// image.
 fn slow_crop(image: &Image, padding: usize, down: usize, right: usize, flip: bool) -> Image {
     let &Image { channels, height, width, .. } = image;
     let padded_width = width + 2 * padding;
@@ -32,7 +33,7 @@ fn slow_crop(image: &Image, padding: usize, down: usize, right: usize, flip: boo
     Image { channels, height, width, pixels }
 }
 
-/// A picture without two equal values and without a zero, so that one crop of it is no other.
+/// Returns an image whose values are all different and not zero, so all its crops differ.
 fn distinct_image(channels: usize, height: usize, width: usize) -> Image {
     let pixels = (0..channels * height * width).map(|i| i as u8 + 1).collect();
     Image { channels, height, width, pixels }
@@ -90,7 +91,7 @@ fn every_place_and_both_directions_are_equally_likely() {
     {
         let count =
             seen.get(&slow_crop(&image, padding, down, right, flip).pixels).copied().unwrap_or(0);
-        // 1,000 expected, standard deviation 31: five of them.
+        // 1,000 expected, standard deviation 31; the bounds are five standard deviations.
         assert!((845..=1155).contains(&count), "{down} {right} {flip}: {count}");
         total += u64::from(count);
     }
@@ -105,24 +106,24 @@ fn no_padding_and_no_flip_change_nothing() {
 }
 
 #[test]
-fn pictures_that_do_not_fit_are_refused() {
+fn images_that_do_not_fit_are_refused() {
     let transform = PadCropFlip { padding: 3, flip: false };
     let message =
         |pixels: &[u8], shape| transform.apply(pixels, shape, Seed(0)).unwrap_err().to_string();
     assert_eq!(
         message(&[0; 11], [1, 3, 4]),
-        "picture: expected values of shape [1, 3, 4], found 11 values"
+        "image: expected values of shape [1, 3, 4], found 11 values"
     );
     assert_eq!(
         message(&[0; 8], [1, 2, 4]),
-        "padding: expected at most the picture's side of 2, found 3"
+        "padding: expected at most the image's side of 2, found 3"
     );
 }
 
 #[test]
-fn normalisation_matches_the_golden_pictures() {
+fn normalisation_matches_the_golden_images() {
     if !golden::directory().join("transforms.json").exists() {
-        // Past the test harness, which swallows what a passing test prints.
+        // Bypasses the test harness, which hides the output of passing tests.
         use std::io::Write;
         let _ = writeln!(
             std::io::stderr(),
@@ -142,7 +143,8 @@ fn normalisation_matches_the_golden_pictures() {
             .collect()
     };
     let mut checked = 0;
-    // `<set>/image` [H, W, C] u8 is `<set>/out` [C, H, W] where settings `normalize_<set>` exist.
+    // `<set>/image` [H, W, C] u8 becomes `<set>/out` [C, H, W], for sets with settings
+    // `normalize_<set>`.
     for (name, image) in &tensors {
         let Some(set) = name.strip_suffix("/image") else { continue };
         let (settings_name, out) = (format!("normalize_{set}"), tensors.get(&format!("{set}/out")));
@@ -163,7 +165,7 @@ fn normalisation_matches_the_golden_pictures() {
         }
         checked += 1;
     }
-    assert!(checked > 0, "no golden picture was compared");
+    assert!(checked > 0, "no golden image was compared");
 }
 
 #[test]
@@ -203,13 +205,13 @@ fn noise_has_its_moments_and_is_not_clipped() {
 }
 
 #[test]
-fn noise_belongs_to_the_picture() {
+fn noise_belongs_to_the_image() {
     let noise = Noise::new(0.35, Seed(1)).unwrap();
     let noisy = |indices: &[usize]| {
         AugmentedImages::new(small_set(5), indices.to_vec()).unwrap().with_noise(noise)
     };
     let (all, part) = (noisy(&[0, 1, 2, 3, 4]), noisy(&[4, 2]));
-    // Whatever the split and the epoch's seed.
+    // The split and the epoch's seed have no influence.
     assert_eq!(all.get(2, Seed(7)).unwrap(), part.get(1, Seed(8)).unwrap());
     assert_eq!(all.get(4, Seed(7)).unwrap(), part.get(0, Seed(7)).unwrap());
     let added = |index| {
@@ -224,7 +226,7 @@ fn noise_belongs_to_the_picture() {
     let (first, second) = (added(0), added(1));
     assert!(
         first.iter().zip(&second).all(|(a, b)| (a - b).abs() > 1e-6),
-        "two pictures share their noise"
+        "two images share their noise"
     );
     let other_seed = noisy(&[0]).with_noise(Noise::new(0.35, Seed(2)).unwrap());
     assert_ne!(other_seed.get(0, Seed(0)).unwrap(), noisy(&[0]).get(0, Seed(0)).unwrap());

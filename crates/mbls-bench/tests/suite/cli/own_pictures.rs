@@ -378,7 +378,7 @@ fn a_trained_network_classifies_images() {
     for part in [
         "0 of 2 answers withheld",
         "test images with a confidence of",
-        "broken.png: content: expected a picture",
+        "broken.png: content: expected an image",
         "of 14 test samples",
         "1 of 3 inputs failed",
     ] {

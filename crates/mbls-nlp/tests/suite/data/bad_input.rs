@@ -157,6 +157,6 @@ fn folders_that_are_no_groups_are_refused() {
         let outside = tempfile::NamedTempFile::new().unwrap();
         let dir = folder(GOOD);
         std::os::unix::fs::symlink(outside.path(), dir.path().join("20_newsgroups/a/3")).unwrap();
-        assert_error(dir.path(), "where the link leads");
+        assert_error(dir.path(), "target of the link");
     }
 }

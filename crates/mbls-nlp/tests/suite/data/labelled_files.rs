@@ -119,7 +119,7 @@ fn quotation_marks_are_texts_in_tab_separated_values() {
     );
     // Quotation marks in the header show that the file is quoted.
     let error = read("a.tsv", b"\"review\"\t\"stars\"\n\"x\"\t\"a\"\n", None).unwrap_err();
-    assert!(error.contains("`quoting = \"double\"` takes quotation marks off"), "{error}");
+    assert!(error.contains("`quoting = \"double\"` removes quotation marks"), "{error}");
 }
 
 #[test]

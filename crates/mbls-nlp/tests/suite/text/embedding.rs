@@ -123,14 +123,14 @@ fn a_word_that_is_not_text_is_left_out_and_counted() {
     let error = read(&padded, OnError::Fail).unwrap_err();
     assert!(
         error.contains(
-            "not a whole gzip file: 512 bytes behind its end, zeros (`--skip-undecodable`"
+            "not a whole gzip file: 512 bytes after its end, zeros (`--skip-undecodable`"
         ),
         "{error}"
     );
     let table = read(&padded, OnError::Skip).unwrap();
     assert_eq!(
         table.reading().to_string(),
-        "2 records from 2 lines, 512 bytes ignored behind the end of the gzip file"
+        "2 records from 2 lines, 512 bytes ignored after the end of the gzip file"
     );
     // Invalid values are never skipped, and a file with only undecodable words is an error.
     assert!(read(b"the 1 2\nfox 3 x\n", OnError::Skip).is_err());

@@ -117,9 +117,9 @@ fn files_that_are_not_checkpoints_are_named() {
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git-lfs"),
         (b"\x1f\x8b\x08\0\0\0\0\0", "gzip"),
         (b"\x93NUMPY\x01\0", "begins with the bytes [93, 4e"),
-        (b"\x80\x02}q\0.", "none of torch.save"),
+        (b"\x80\x02}q\0.", "not one of torch.save"),
         (b"\x80\x02", "no end"),
-        (b"\x10\0\0\0\0\0\0\0{}", "safetensors file that is cut off"),
+        (b"\x10\0\0\0\0\0\0\0{}", "truncated or damaged safetensors file"),
         (b"\xff\xff\xff\xff\xff\xff\xff\xff{}", "safetensors"),
     ] {
         let message = Checkpoint::from_bytes(file).expect_err(part).to_string();
@@ -177,7 +177,7 @@ fn the_older_container_is_checked() {
     let file = legacy(&Pickle::dict_of_tensor(6, 0, &[6], &[1]));
     let storage = file.len() - 32;
     for (length, part) in
-        [(5i64, "has 20 bytes"), (7, "cut off"), (-1, "cut off"), (i64::MAX, "cut off")]
+        [(5i64, "has 20 bytes"), (7, "truncated"), (-1, "truncated"), (i64::MAX, "truncated")]
     {
         let mut file = file.clone();
         file[storage..storage + 8].copy_from_slice(&length.to_le_bytes());
@@ -190,7 +190,7 @@ fn the_older_container_is_checked() {
     assert!(use_all(&big).expect_err("big-endian").contains("big-endian"));
     let mut other = file;
     other[6] ^= 1;
-    assert!(use_all(&other).expect_err("another number").contains("none of torch.save"));
+    assert!(use_all(&other).expect_err("another number").contains("not one of torch.save"));
 }
 
 #[test]
@@ -245,19 +245,19 @@ fn malformed_calls_are_refused() {
         (rebuild().op(b"(").storage("0", 6).op(b"N))tRs.").0, "offset is None"),
         (rebuild().op(b"(").storage("0", 6).op(b"K\0N\x85K\x01\x85tRs.").0, "shape holds None"),
         (parameter().op(b")Rs.").0, "without a tensor"),
-        (storage(|p| p), "no reference to a storage"),
-        (storage(|p| p.op(b"NNNN")), "None is no class of storages"),
-        (storage(|p| p.op(b"cos\nFloatStorage\nNNN")), "no class of storages"),
+        (storage(|p| p), "not a reference to a storage"),
+        (storage(|p| p.op(b"NNNN")), "None is not a storage class"),
+        (storage(|p| p.op(b"cos\nFloatStorage\nNNN")), "not a storage class"),
         (storage(|p| p.op(b"ctorch\nFloatStorage\nNNK\x01")), "key is None"),
         (
             storage(|p| p.op(b"ctorch\nFloatStorage\n").text("0").op(b"NK\x06N\x85")),
             "part of a storage",
         ),
-        (Pickle::new().op(b"NQ.").0, "no reference to a storage"),
-        (Pickle::new().op(b"]NNs.").0, "no dict"),
+        (Pickle::new().op(b"NQ.").0, "not a reference to a storage"),
+        (Pickle::new().op(b"]NNs.").0, "not a dict"),
         (Pickle::new().op(b"}(Nu.").0, "without a value"),
-        (Pickle::new().op(b"}Na.").0, "no list"),
-        (Pickle::new().op(b"NN\x93.").0, "no text"),
+        (Pickle::new().op(b"}Na.").0, "not a list"),
+        (Pickle::new().op(b"NN\x93.").0, "not a string"),
     ] {
         refused(&pickle, part);
     }

@@ -179,7 +179,7 @@ fn links_that_leave_their_folder() {
     let (dir, outside) = (voc(), folder(&[("a.png", &mask(&[&[0, 1, 2], &[0, 1, 2]]))]));
     fs::remove_file(dir.path().join(MASK)).unwrap();
     std::os::unix::fs::symlink(outside.path().join("a.png"), dir.path().join(MASK)).unwrap();
-    assert_error(load(dir.path(), "val"), &[MASK, "where the link leads: expected below"]);
+    assert_error(load(dir.path(), "val"), &[MASK, "target of the link: expected below"]);
     fs::remove_file(outside.path().join("a.png")).unwrap();
     assert_error(load(dir.path(), "val"), &["cannot open", MASK]);
 }

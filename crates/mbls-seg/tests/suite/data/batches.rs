@@ -66,7 +66,7 @@ fn samples_that_are_no_batch_are_refused() {
     assert!(message(vec![wrong]).starts_with("mask: expected 2 x 3 values"));
     let mut wrong = sample(2, 3, 0);
     wrong.image.height = usize::MAX;
-    assert!(message(vec![wrong]).starts_with("picture: expected values of shape"));
+    assert!(message(vec![wrong]).starts_with("image: expected values of shape"));
     assert_eq!(
         SegmentationCollate::new(&Normalise::mnist()).unwrap_err().to_string(),
         "normalisation of images with masks: expected 3 channels, found 1"

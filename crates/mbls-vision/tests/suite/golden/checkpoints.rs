@@ -1,18 +1,17 @@
-//! Training continued from the published code's checkpoints: weights, optimizer state, loss,
+//! Continues training from the published code's checkpoints: weights, optimizer state, loss,
 //! clipping.
 //!
-//! In f64 the steps agree with the original's to nine digits. In f32 no bound that tight exists:
-//! where the input of a rectifier is within rounding of 0, its gradient is there or not. PyTorch's
-//! own run of `densenet_2222_g8`, started from weights that are off by 1e-7 of their size, ends in
-//! one of two places, whose gradient norms in the third step are 6.5e-4 apart (6 and 10 of 16
-//! runs).
+//! In f64 the steps agree with the original's to nine digits. In f32 no such tight bound exists: if
+//! the input of a ReLU is within rounding error of 0, its gradient may or may not be 0. PyTorch's
+//! own run of `densenet_2222_g8`, started from weights perturbed by a relative 1e-7, ends in one of
+//! two states, whose gradient norms in the third step differ by 6.5e-4 (6 and 10 of 16 runs).
 
 use super::named::{classes, network};
 use mbls_stepkit::Result;
 use mbls_stepkit::published::{Case, Rounding, check_logits, check_three_steps, each_case};
 use mbls_vision::model::Options;
 
-/// Runs `test` on every network for images, in both types.
+/// Runs `test` on every image network, in both types.
 fn each(test: impl Fn(&Case) -> Result<()>) -> Result<()> {
     let tested = each_case(
         |name, keys| network(name, classes(keys)),

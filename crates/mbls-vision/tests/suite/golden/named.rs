@@ -1,12 +1,13 @@
-//! The network that a name in the golden files means.
+//! Maps names in the golden files to networks.
 
 use mbls_testkit::golden::Key;
 use mbls_vision::model::{DenseNetConfig, Network, ResNetConfig};
 
-/// Networks for other tasks, which other crates have.
+/// Networks for other tasks, which are in other crates.
 const OTHERS: [&str; 3] = ["ng_model", "smp", "gpcnn"];
 
-/// The shape of the network called `name`; `None`, said aloud, for those of other tasks.
+/// Returns the shape of the network called `name`; `None`, with a message, for those of other
+/// tasks.
 pub(crate) fn network(name: &str, classes: usize) -> Option<Network> {
     if OTHERS.iter().any(|other| name.starts_with(other)) {
         eprintln!("SKIPPED {name}: no image classification");
@@ -33,7 +34,7 @@ pub(crate) fn network(name: &str, classes: usize) -> Option<Network> {
             resnet(ResNetConfig::wide_cifar(depth, width, classes))
         }
         ("", [blocks @ .., growth]) if name.starts_with("densenet_") => {
-            // One digit for each block, or numbers apart.
+            // One digit for each block, or separate numbers.
             let digits = |number: &usize| {
                 number.to_string().bytes().map(|b| (b - b'0') as usize).collect::<Vec<_>>()
             };
@@ -44,12 +45,12 @@ pub(crate) fn network(name: &str, classes: usize) -> Option<Network> {
     })
 }
 
-/// All numbers in a text.
+/// Returns all numbers in a text.
 fn numbers(text: &str) -> Vec<usize> {
     text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
-/// The number of classes: the rows of the last tensor.
+/// Returns the number of classes: the rows of the last tensor.
 pub(crate) fn classes(keys: &[Key]) -> usize {
     keys.last().expect("a key").shape[0]
 }

@@ -1,5 +1,5 @@
-//! Mixup, CutMix and corruptions against slow, obvious versions; their distributions; batches of
-//! mixed samples.
+//! Compares mixup, CutMix and corruptions with slow reference implementations; tests of
+//! distributions and batches of mixed samples.
 
 use candle_core::Device;
 use mbls_data::{Collate, Dataset, Error, Result, Seed};
@@ -10,8 +10,8 @@ use mbls_vision::{
 };
 use std::sync::Arc;
 
-/// Sample i is of class i and has the value i everywhere, plus a fraction that tells the seed: each
-/// seed prepares another one.
+/// Sample i is of class i. All its values are i plus a fraction that depends on the seed, so each
+/// seed gives a different sample.
 #[derive(Debug)]
 struct Flat {
     len: usize,
@@ -60,7 +60,7 @@ fn mixup_is_the_weighted_mean() {
         assert!((0.0..=1.0).contains(&weight) && sample.label == 5 && sample.shape == own.shape);
         let value = sample.pixels[0];
         assert!(sample.pixels.iter().all(|&x| x == value));
-        // What the partner must have been, if there is enough of it.
+        // The partner's value, computed if its weight is large enough.
         if weight > 0.1 {
             let partner = (value - (1.0 - weight) * own.pixels[0]) / weight;
             assert!(
@@ -97,7 +97,7 @@ fn cutmix_pastes_one_rectangle() {
             }
             assert_eq!(partner.weight, pasted.len() as f32 / plane as f32);
             assert!(pasted.iter().all(|&i| first[i].floor() == partner.label as f32));
-            // All of the bounding box.
+            // The pixels fill their bounding box.
             let rows = pasted.iter().map(|i| i / width);
             let columns = pasted.iter().map(|i| i % width);
             if let (Some(top), Some(left)) = (rows.clone().min(), columns.clone().min()) {
@@ -108,7 +108,7 @@ fn cutmix_pastes_one_rectangle() {
     }
 }
 
-/// Numbers of a slow version: lambda by numeric inversion is not needed, its moments are known.
+/// The moments of lambda are known, so no reference implementation is needed.
 #[test]
 fn weights_have_the_moments_of_beta() {
     for alpha in [0.01, 0.2, 0.5, 1.0, 2.0, 100.0] {
@@ -129,8 +129,8 @@ fn weights_have_the_moments_of_beta() {
     }
 }
 
-/// Mean area of the rectangle, which loses what sticks out: a slow version with its own random
-/// numbers.
+/// Compares the mean area of the rectangle, reduced by the part outside of the image, with a
+/// reference implementation that uses its own random numbers.
 #[test]
 fn cutmix_areas_have_their_distribution() {
     use rand::RngExt;
@@ -183,7 +183,7 @@ fn as_many_are_mixed_as_asked_for_and_the_rest_are_untouched() {
     }
 }
 
-/// Every second sample has another shape.
+/// Every second sample has a different shape.
 #[derive(Debug)]
 struct Uneven;
 
@@ -264,13 +264,13 @@ fn a_batch_has_the_shares_of_its_classes() {
         targets(&batch, 2)
             .unwrap_err()
             .to_string()
-            .contains("label of picture 1: expected 0..2, found 2")
+            .contains("label of image 1: expected 0..2, found 2")
     );
     let plain = ImageCollate.collate(vec![sample(1, None), sample(0, None)]).unwrap();
     assert_eq!(plain.partners, None);
     assert_eq!(targets(&plain, 2).unwrap(), [[0.0, 1.0], [1.0, 0.0]]);
     let broken = ImageBatch { partners: Some(vec![]), ..plain };
-    assert!(targets(&broken, 2).unwrap_err().to_string().contains("0 partners of 2 pictures"));
+    assert!(targets(&broken, 2).unwrap_err().to_string().contains("0 partners of 2 images"));
 }
 
 fn photograph(channels: usize) -> Image {
@@ -280,7 +280,7 @@ fn photograph(channels: usize) -> Image {
 }
 
 #[test]
-fn corrupted_pictures_are_the_same_each_time_and_worse_with_severity() {
+fn corrupted_images_are_the_same_each_time_and_worse_with_severity() {
     let pixels: Vec<u8> = (0..6)
         .flat_map(|i| photograph(3).pixels.into_iter().map(move |x| x / 2 + i * 20))
         .collect();
@@ -308,7 +308,7 @@ fn corrupted_pictures_are_the_same_each_time_and_worse_with_severity() {
             assert!(distance > before, "{kind:?} {severity}: {distance} after {before}");
             before = distance;
             digests.push(corrupted.digest());
-            // Whatever the split.
+            // The split has no influence.
             let part = AugmentedImages::new(Arc::new(corrupted), vec![5, 4]).unwrap();
             assert_eq!(part.get(1, Seed(1)).unwrap().pixels, found.scaled(255));
         }
@@ -320,7 +320,7 @@ fn corrupted_pictures_are_the_same_each_time_and_worse_with_severity() {
 }
 
 #[test]
-fn the_noise_has_its_strength_and_belongs_to_the_picture() {
+fn the_noise_has_its_strength_and_belongs_to_the_image() {
     let grey = Image { channels: 3, height: 100, width: 100, pixels: vec![128; 30_000] };
     for (severity, c) in (1..=5).zip([0.04, 0.06, 0.08, 0.09, 0.10]) {
         let corruption = Corruption { kind: CorruptionKind::GaussianNoise, severity };
@@ -334,10 +334,10 @@ fn the_noise_has_its_strength_and_belongs_to_the_picture() {
         let products: Vec<f64> = first.iter().zip(&second).map(|(a, b)| a * b).collect();
         let std = 255.0 * c;
         assert!(mean(&first).abs() < 5.0 * std / 173.0, "{severity}");
-        // Rounding adds 1/12.
+        // Rounding adds 1/12 to the variance.
         assert!(((mean(&squares) - 1.0 / 12.0).sqrt() / std - 1.0).abs() < 0.02, "{severity}");
-        assert!((mean(&products) / (std * std)).abs() < 0.03, "two pictures share their noise");
-        // One noise, at five strengths.
+        assert!((mean(&products) / (std * std)).abs() < 0.03, "two images share their noise");
+        // The same noise at five strengths.
         let mild = Corruption { kind: CorruptionKind::GaussianNoise, severity: 1 }
             .apply(&grey, 255, 0)
             .unwrap();
@@ -347,7 +347,7 @@ fn the_noise_has_its_strength_and_belongs_to_the_picture() {
 }
 
 #[test]
-fn corruptions_take_any_picture_and_refuse_other_severities() {
+fn corruptions_take_any_image_and_refuse_other_severities() {
     for corruption in Corruption::all() {
         for (channels, height, width) in [(1, 1, 1), (2, 1, 7), (3, 9, 1), (4, 2, 2)] {
             let pixels = (0..channels * height * width).map(|i| (i * 83 % 17) as u8).collect();
@@ -370,7 +370,7 @@ fn corruptions_take_any_picture_and_refuse_other_severities() {
             Arc::new(LabelledImages::new("one", [1, 1, 1], vec![0], vec![0], 1, 255).unwrap());
         assert!(Corrupted::new(images, corruption).is_err());
     }
-    // A flat picture stays as it is under blur and contrast.
+    // A constant image is unchanged by blur and contrast.
     let flat = Image { channels: 3, height: 6, width: 5, pixels: vec![77; 90] };
     for kind in [CorruptionKind::GaussianBlur, CorruptionKind::Contrast] {
         assert_eq!(Corruption { kind, severity: 5 }.apply(&flat, 255, 0).unwrap(), flat);

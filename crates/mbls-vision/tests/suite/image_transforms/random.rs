@@ -1,4 +1,4 @@
-//! Image transforms against slow, obvious versions; distributions.
+//! Compares image transforms with slow reference implementations; tests of distributions.
 
 use mbls_data::Seed;
 use mbls_vision::Image;
@@ -9,14 +9,14 @@ use mbls_vision::transform::{
 use proptest::prelude::*;
 use std::collections::HashMap;
 
-/// A picture without two equal values in a plane, as long as it has at most 255 pixels, and without
-/// a zero.
+/// Returns an image whose values within a plane are all different, if it has at most 255 pixels,
+/// and not zero.
 pub(crate) fn distinct_image(channels: usize, height: usize, width: usize) -> Image {
     let pixels = (0..channels * height * width).map(|i| (i % 255) as u8 + 1).collect();
     Image { channels, height, width, pixels }
 }
 
-/// The window cut out of the padded picture, value by value.
+/// Cuts the window out of the padded image, value by value.
 fn slow_crop(image: &Image, padding: usize, value: u8, window: Window) -> Image {
     let mut pixels = Vec::new();
     for c in 0..image.channels {
@@ -77,7 +77,8 @@ fn transform() -> impl Strategy<Value = ImageTransform> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
-    /// No panic for whatever picture and settings; what `output_shape` says is what comes out, an error where it has one.
+    /// No image and settings cause a panic; the output has the shape that `output_shape` returns,
+    /// and is an error if that is one.
     #[test]
     fn outputs_have_the_shape_that_was_announced(
         transform in transform(), channels in 1usize..5, height in 1usize..30, width in 1usize..30, seed in any::<u64>(),
@@ -109,7 +110,7 @@ proptest! {
         prop_assert_eq!(resize.apply(&part, seed).unwrap(), ImageTransform::from(crop).apply(&image, seed).unwrap());
     }
 
-    /// A triangle filter in floats, both directions at once, as wide as the reduction.
+    /// A triangle filter in floats, both directions at once, whose width scales with the reduction.
     #[test]
     fn resize_is_the_triangle_filter(
         from in [1usize..40, 1usize..40], to in [1usize..40, 1usize..40], antialias in any::<bool>(), seed in any::<u64>(),
@@ -125,7 +126,8 @@ proptest! {
             let reach = if antialias { scale.max(1.0) } else { 1.0 };
             let center = (place as f64 + 0.5) * scale - 0.5;
             let mut weights = vec![0.0; from];
-            // Without the wide filter what is outside belongs to the border; with it, it is left out.
+            // Without the wide filter, the outside repeats the border; with it, the outside is left
+            // out.
             for k in -60i64..100 {
                 let weight = (1.0 - (k as f64 - center).abs() / reach).max(0.0);
                 if !antialias || (0..from as i64).contains(&k) {
@@ -146,7 +148,7 @@ proptest! {
                     }
                 }
                 let found = f64::from(found.pixels[y * to[1] + x]);
-                // Rounded to 8 bits once in each direction.
+                // Rounded to 8 bits once per direction.
                 prop_assert!((found - expected).abs() <= 1.05, "{from:?} to {to:?}, {y} {x}: {found} for {expected}");
             }
         }
@@ -166,7 +168,7 @@ fn every_place_of_a_random_crop_is_equally_likely() {
     for (top, left) in (0..4).flat_map(|top| (0..2).map(move |left| (top, left))) {
         let expected = slow_crop(&image, padding, value, Window { top, left, height: 2, width: 5 });
         let count = seen.get(&expected.pixels).copied().unwrap_or(0);
-        // 1,500 expected, standard deviation 36: five of them.
+        // 1,500 expected, standard deviation 36; the bounds are five standard deviations.
         assert!((1320..=1680).contains(&count), "{top} {left}: {count}");
         total += u64::from(count);
     }
@@ -216,14 +218,14 @@ fn colour_factors_are_uniform_and_orders_equally_likely() {
     for seed in 0..20_000 {
         let value = jitter.apply(&grey(200), Seed(seed)).unwrap().pixels[0];
         assert!((100..=255).contains(&value));
-        // Factors from .5 to 1.275; above, the value is cut off.
+        // Factors from .5 to 1.275; above, the value is clipped.
         counts[(usize::from(value) - 100) / 16] += 1;
     }
-    // Of a range of 200 values, 16 to each of the first nine.
+    // The range has 200 values, so the first nine bins get 16 each.
     assert!(counts[..9].iter().all(|count| (1400..=1800).contains(count)), "{counts:?}");
     assert!((20_000 - counts[..9].iter().sum::<i32>() - 5600i32).abs() < 350, "{counts:?}");
 
-    // Brightness first: 20 and 220 become 40 and 255, the contrast 0 makes both 147; contrast
+    // Brightness first: 20 and 220 become 40 and 255, then contrast 0 makes both 147. Contrast
     // first: 120, then 240.
     let two = Image { channels: 1, height: 1, width: 2, pixels: vec![20, 220] };
     let fixed = |x| Strength::Between([x, x]);
@@ -240,9 +242,9 @@ fn colour_factors_are_uniform_and_orders_equally_likely() {
     assert!((4750..=5250).contains(&first), "{first}");
 }
 
-/// Where torchvision's rounding leaves no row or no column.
+/// A case in which torchvision's rounding leaves no row or no column.
 #[test]
-fn the_middle_of_a_tiny_picture_has_a_pixel() {
+fn the_middle_of_a_tiny_image_has_a_pixel() {
     for (size, ratio) in
         [([1, 1], [3.0, 4.0]), ([1, 1], [0.1, 0.2]), ([5, 2], [7.0, 9.0]), ([2, 5], [0.1, 0.2])]
     {

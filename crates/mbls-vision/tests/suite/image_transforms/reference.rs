@@ -1,5 +1,5 @@
-//! Transforms and corruptions against torchvision, PIL, SciPy and scikit-image
-//! (`fixtures/transforms`) and the golden pictures.
+//! Compares transforms and corruptions with torchvision, PIL, SciPy and scikit-image
+//! (`fixtures/transforms`) and the golden images.
 
 use candle_core::{DType, Device, Tensor};
 use mbls_data::Seed;
@@ -21,18 +21,18 @@ fn fixture() -> (Value, HashMap<String, Tensor>) {
     (serde_json::from_str(&text).unwrap(), tensors)
 }
 
-/// The picture of a tensor `[C, H, W]`.
+/// Converts a tensor `[C, H, W]` to an image.
 fn image(tensor: &Tensor) -> Image {
     let (channels, height, width) = tensor.dims3().unwrap();
     Image { channels, height, width, pixels: tensor.flatten_all().unwrap().to_vec1().unwrap() }
 }
 
-/// The picture of a tensor `[H, W, C]`.
+/// Converts a tensor `[H, W, C]` to an image.
 fn image_of_rows(tensor: &Tensor) -> Image {
     image(&tensor.permute((2, 0, 1)).unwrap())
 }
 
-/// The largest difference of two pictures of one shape.
+/// Returns the largest difference between two images of the same shape.
 fn distance(a: &Image, b: &Image) -> u8 {
     assert_eq!(a.shape(), b.shape());
     a.pixels.iter().zip(&b.pixels).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
@@ -44,10 +44,10 @@ fn transforms_are_torchvisions() {
     let mut worst = HashMap::<(String, &str), (u8, usize, usize)>::new();
     for case in values["transforms"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
-        let picture = image(&tensors[&format!("picture/{}", case["picture"].as_str().unwrap())]);
+        let input = image(&tensors[&format!("picture/{}", case["picture"].as_str().unwrap())]);
         let transform: ImageTransform = serde_json::from_value(case["transform"].clone()).unwrap();
-        let found = transform.apply(&picture, Seed(7)).unwrap();
-        assert_eq!(found.shape(), transform.output_shape(picture.shape()).unwrap(), "{name}");
+        let found = transform.apply(&input, Seed(7)).unwrap();
+        assert_eq!(found.shape(), transform.output_shape(input.shape()).unwrap(), "{name}");
         for by in ["tensor", "pil"] {
             let Some(expected) = tensors.get(&format!("{name}/{by}")) else { continue };
             let expected = image(expected);
@@ -57,8 +57,8 @@ fn transforms_are_torchvisions() {
             *entry = (entry.0.max(distance), entry.1 + off, entry.2 + found.pixels.len());
             let bound = match (transform, by) {
                 (ImageTransform::Resize(_), _) => 1,
-                // PIL rounds grey values where torchvision cuts them off; the blend multiplies that
-                // by up to 1.6 here.
+                // PIL rounds grey values where torchvision rounds down; the blend multiplies the
+                // difference by up to 1.6 here.
                 (ImageTransform::ColourJitter(_), "pil") => 2,
                 _ => 0,
             };
@@ -66,7 +66,7 @@ fn transforms_are_torchvisions() {
         }
     }
     assert!(worst.len() >= 12);
-    // Within one level now and then, not half of the time.
+    // A difference of one level is allowed in few values, not in half of them.
     for ((kind, by), (_, off, all)) in worst {
         assert!(off * 5 <= all, "{kind}, {by}: {off} of {all} values are not the same");
     }
@@ -79,9 +79,9 @@ fn corruptions_are_the_published_ones() {
     assert_eq!(cases.len(), 3 * 5 * 4);
     for case in cases {
         let name = case["name"].as_str().unwrap();
-        let picture = image(&tensors[&format!("picture/{}", case["picture"].as_str().unwrap())]);
+        let input = image(&tensors[&format!("picture/{}", case["picture"].as_str().unwrap())]);
         let corruption: Corruption = serde_json::from_value(case["corruption"].clone()).unwrap();
-        let found = corruption.apply(&picture, 255, 3).unwrap();
+        let found = corruption.apply(&input, 255, 3).unwrap();
         let expected: Vec<f32> =
             tensors[&format!("{name}/values")].flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(found.pixels.len(), expected.len());
@@ -160,7 +160,8 @@ fn resize_without_antialias_is_opencvs_bit_by_bit() {
 
 #[test]
 fn halves_are_rounded_up() {
-    // Of 1 and 2 the mean is 1.5, of 2 and 3 it is 2.5: half to even would make 2 of both.
+    // The mean of 1 and 2 is 1.5, of 2 and 3 it is 2.5: rounding half to even would give 2 for
+    // both.
     for (pixels, expected) in
         [([1, 2, 1, 2], 2), ([2, 3, 2, 3], 3), ([0, 0, 0, 2], 1), ([255, 254, 255, 254], 255)]
     {
@@ -171,12 +172,12 @@ fn halves_are_rounded_up() {
     }
 }
 
-/// The golden transforms, if they are there.
-fn golden_pictures() -> Option<(Value, HashMap<String, Tensor>)> {
+/// Returns the golden transforms, if available.
+fn golden_images() -> Option<(Value, HashMap<String, Tensor>)> {
     if golden::directory().join("transforms.json").exists() {
         return Some((golden::json("transforms.json"), golden::tensors("transforms.safetensors")));
     }
-    // Past the test harness, which swallows what a passing test prints.
+    // Bypasses the test harness, which hides the output of passing tests.
     use std::io::Write;
     let _ = writeln!(
         std::io::stderr(),
@@ -190,11 +191,11 @@ fn number(value: &Value) -> usize {
     value.as_u64().unwrap() as usize
 }
 
-/// Cases with `resize` and `center_crop`: the published pipeline of CUB, whose resize is OpenCV's,
+/// Cases with `resize` and `center_crop`: the published pipeline of CUB, which resizes with OpenCV
 /// to a square.
 #[test]
-fn resize_and_center_crop_match_the_golden_pictures() {
-    let Some((settings, tensors)) = golden_pictures() else { return };
+fn resize_and_center_crop_match_the_golden_images() {
+    let Some((settings, tensors)) = golden_images() else { return };
     let mut checked = 0;
     for (name, case) in settings["pixel"].as_object().unwrap() {
         if case["resize"].is_null() || case["center_crop"].is_null() {
@@ -210,39 +211,40 @@ fn resize_and_center_crop_match_the_golden_pictures() {
         assert_eq!(distance(&found, &expected), 0, "{name}");
         checked += 1;
     }
-    assert!(checked > 0, "no golden picture was compared");
+    assert!(checked > 0, "no golden image was compared");
 }
 
-/// Cases with `max_size` and `pad`: the longer side resized to the one, then a border to the other.
+/// Cases with `max_size` and `pad`: the longer side is resized to `max_size`, then the image is
+/// padded to `pad`.
 #[test]
-fn plain_resize_matches_the_golden_padded_pictures() {
-    let Some((settings, tensors)) = golden_pictures() else { return };
+fn plain_resize_matches_the_golden_padded_images() {
+    let Some((settings, tensors)) = golden_images() else { return };
     let mut checked = 0;
     for (name, case) in settings["pixel"].as_object().unwrap() {
         if case["max_size"].is_null() {
             continue;
         }
-        let picture = image_of_rows(&tensors[&format!("{name}/image")]);
+        let input = image_of_rows(&tensors[&format!("{name}/image")]);
         let expected = image_of_rows(&tensors[&format!("{name}/out_image_u8")]);
-        let scale = case["max_size"].as_f64().unwrap() / picture.height.max(picture.width) as f64;
-        let size = [picture.height, picture.width]
+        let scale = case["max_size"].as_f64().unwrap() / input.height.max(input.width) as f64;
+        let size = [input.height, input.width]
             .map(|side| (side as f64 * scale).round_ties_even() as usize);
         let resize =
             ImageTransform::from(Resize { size: Size::HeightWidth(size), antialias: false });
-        let found = resize.apply(&picture, Seed(0)).unwrap();
+        let found = resize.apply(&input, Seed(0)).unwrap();
         let (top, left) = ((expected.height - size[0]) / 2, (expected.width - size[1]) / 2);
         let window = mbls_vision::transform::Window { top, left, height: size[0], width: size[1] };
         assert_eq!(distance(&found, &window.of(&expected).unwrap()), 0, "{name}");
         checked += 1;
     }
-    assert!(checked > 0, "no golden picture was compared");
+    assert!(checked > 0, "no golden image was compared");
 }
 
-/// `<case>/out_image_u8` is `<case>/out_normalized_chw` after ImageNet's normalisation,
-/// `cifar/image` is `cifar/out` after CIFAR-10's; the constants are the settings'.
+/// `<case>/out_image_u8` normalised with ImageNet's constants is `<case>/out_normalized_chw`, and
+/// `cifar/image` with CIFAR-10's is `cifar/out`; the constants are those of the settings.
 #[test]
-fn normalisation_constants_match_the_golden_pictures() {
-    let Some((settings, tensors)) = golden_pictures() else { return };
+fn normalisation_constants_match_the_golden_images() {
+    let Some((settings, tensors)) = golden_images() else { return };
     let constants = |name: &str| {
         let floats = |key: &str| {
             settings[name][key]
@@ -278,5 +280,5 @@ fn normalisation_constants_match_the_golden_pictures() {
         }
         checked += 1;
     }
-    assert!(checked > 0, "no golden picture was compared");
+    assert!(checked > 0, "no golden image was compared");
 }

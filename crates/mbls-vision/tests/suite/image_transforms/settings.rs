@@ -1,4 +1,4 @@
-//! What image transforms refuse; their settings; their place in `AugmentedImages`.
+//! Tests of image transforms: invalid input, settings, and their order in `AugmentedImages`.
 
 use super::random::distinct_image;
 use mbls_data::{Dataset, Seed};
@@ -20,12 +20,12 @@ fn what_does_not_fit_is_refused_by_name() {
         (
             CenterCrop { size: Size::Side(4) }.into(),
             [1, 3, 5],
-            "center-crop: size: expected at most the picture's 3 x 5, found 4 x 4",
+            "center-crop: size: expected at most the image's 3 x 5, found 4 x 4",
         ),
         (
             RandomCrop { size: Size::HeightWidth([2, 8]), padding: 1, value: 0 }.into(),
             [3, 3, 5],
-            "random-crop: size: expected at most the picture's 5 x 7, found 2 x 8",
+            "random-crop: size: expected at most the image's 5 x 7, found 2 x 8",
         ),
         (
             CenterCrop { size: Size::Side(0) }.into(),
@@ -40,7 +40,7 @@ fn what_does_not_fit_is_refused_by_name() {
         (
             Pad { padding: usize::MAX / 2 + 1, value: 0 }.into(),
             [1, 1, 1],
-            "pad: padding: expected a size that can be counted, found 9223372036854775808",
+            "pad: padding: expected a size that does not overflow, found 9223372036854775808",
         ),
         (
             HorizontalFlip { probability: f64::NAN }.into(),
@@ -65,7 +65,7 @@ fn what_does_not_fit_is_refused_by_name() {
         (
             ColourJitter { contrast: Strength::Around(-0.1), ..Default::default() }.into(),
             [1, 1, 1],
-            "colour-jitter: contrast: expected 0..=1000, or two numbers of it, the smaller first, found Around(-0.1)",
+            "colour-jitter: contrast: expected 0..=1000, or two numbers in this range, the smaller first, found Around(-0.1)",
         ),
         (
             ColourJitter { hue: Strength::Between([-0.1, 0.6]), ..Default::default() }.into(),
@@ -75,7 +75,7 @@ fn what_does_not_fit_is_refused_by_name() {
         (
             ColourJitter::default().into(),
             [2, 1, 1],
-            "colour-jitter: picture: expected 1 or 3 channels, found 2",
+            "colour-jitter: image: expected 1 or 3 channels, found 2",
         ),
     ];
     for (transform, shape, expected) in cases {
@@ -89,7 +89,7 @@ fn what_does_not_fit_is_refused_by_name() {
     ] {
         let found = message(large, [1, 1, 2]);
         assert!(
-            found.starts_with("shape of a transformed picture") || found.starts_with("resize:"),
+            found.starts_with("shape of a transformed image") || found.starts_with("resize:"),
             "{found}"
         );
     }
@@ -98,7 +98,7 @@ fn what_does_not_fit_is_refused_by_name() {
         .apply(&broken, Seed(0))
         .unwrap_err()
         .to_string();
-    assert_eq!(error, "picture: expected values of shape [1, 2, 2], at least 1, found 3 values");
+    assert_eq!(error, "image: expected values of shape [1, 2, 2], at least 1, found 3 values");
     let empty = Image { channels: 1, height: 0, width: 2, pixels: vec![] };
     assert!(
         ImageTransform::from(HorizontalFlip { probability: 1.0 }).apply(&empty, Seed(0)).is_err()
@@ -174,7 +174,7 @@ fn settings_go_through_toml_and_mistakes_are_refused() {
 }
 
 #[test]
-fn pictures_are_transformed_before_all_else() {
+fn images_are_transformed_before_all_else() {
     let pixels: Vec<u8> = (0..4 * 3 * 6 * 7).map(|i| (i * 37 % 251) as u8).collect();
     let images = Arc::new(
         LabelledImages::new("small", [3, 6, 7], pixels, vec![0, 1, 2, 3], 4, 255).unwrap(),
@@ -209,7 +209,7 @@ fn pictures_are_transformed_before_all_else() {
         let sample = data.get(0, seed).unwrap();
         assert_eq!((sample.pixels, sample.shape, sample.label), (expected, [3, 5, 4], 2));
     }
-    // The same transform at two places of the list draws twice.
+    // The same transform at two positions of the list uses two seeds.
     assert!((60..=140).contains(&apart), "{apart}");
 
     let plain = || AugmentedImages::new(images.clone(), vec![0]).unwrap();
@@ -218,7 +218,7 @@ fn pictures_are_transformed_before_all_else() {
         .with_transforms(vec![CenterCrop { size: Size::Side(7) }.into()])
         .unwrap_err()
         .to_string();
-    assert_eq!(error, "center-crop: size: expected at most the picture's 6 x 7, found 7 x 7");
+    assert_eq!(error, "center-crop: size: expected at most the image's 6 x 7, found 7 x 7");
     let digits =
         Arc::new(LabelledImages::new("d", [1, 1, 2], vec![0, 16], vec![0], 1, 16).unwrap());
     let digits = AugmentedImages::new(digits, vec![0]).unwrap();

@@ -1,4 +1,5 @@
-//! Networks by name: all can be built, have the sizes known of them, and say what they do not take.
+//! Tests of networks by name: all can be built, have the known sizes, and reject invalid input with
+//! an error.
 
 use super::{noise, store};
 use candle_core::{DType, Device, Result, Shape, Tensor};
@@ -12,7 +13,7 @@ use mbls_vision::model::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts trained numbers and gives zeros, which take no memory until they are written.
+/// Counts trained numbers and returns zeros, which take no memory until they are written.
 struct Count(Arc<AtomicUsize>);
 
 impl SimpleBackend for Count {
@@ -126,7 +127,7 @@ fn names_are_unique_and_come_back() {
 }
 
 #[test]
-fn small_ones_of_each_kind_make_logits_of_the_smallest_pictures() -> Result<()> {
+fn small_ones_of_each_kind_make_logits_of_the_smallest_images() -> Result<()> {
     for (name, side) in [
         ("small-cnn", 2),
         ("resnet20", 4),
@@ -144,14 +145,11 @@ fn small_ones_of_each_kind_make_logits_of_the_smallest_pictures() -> Result<()> 
             .forward_t(&noise(&[2, 3, side, side + 1], 1).to_dtype(DType::F32)?, false)
             .unwrap_err();
         assert!(
-            wrong.to_string().contains(&format!("pictures of shape [2, 3, {side}, ")),
+            wrong.to_string().contains(&format!("images of shape [2, 3, {side}, ")),
             "{name}: {wrong}"
         );
         let less = model.forward_t(&images.narrow(2, 0, side - 1)?, false).unwrap_err().to_string();
-        assert!(
-            less.contains(&format!("pictures of shape [2, 1, {}, ", side - 1)),
-            "{name}: {less}"
-        );
+        assert!(less.contains(&format!("images of shape [2, 1, {}, ", side - 1)), "{name}: {less}");
         let error = |classes, shape| named(name).network(classes, shape).unwrap_err().to_string();
         let less = format!("image size = {}x64, expected at least {side}x{side}", side - 1);
         for (found, expected) in [
@@ -169,7 +167,7 @@ fn small_ones_of_each_kind_make_logits_of_the_smallest_pictures() -> Result<()> 
 fn dropout_comes_before_the_classifier() -> Result<()> {
     for name in ["small-cnn", "resnet20", "densenet121-cifar"] {
         let (store, plain) = (store(), super::store());
-        // All features are dropped: the bias alone is left.
+        // All features are dropped, so only the bias is left.
         let dropout = Dropout::new(1.0, 3)?;
         let options = Options { dropout: Some(dropout.clone()) };
         let model = named(name).build(5, [3, 16, 16], options, store.var_builder())?;
@@ -205,8 +203,8 @@ fn weights_start_as_those_of_their_origin() -> Result<()> {
         let variance = values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
         let largest = values.iter().fold(0.0, |max: f64, v| max.max(v.abs()));
         let bound = (1.0 / (inputs * rows * columns) as f64).sqrt();
-        // PyTorch's default is uniform within the bound; torchvision's networks are normal by their
-        // fan out.
+        // PyTorch's default is uniform within the bound; torchvision's networks use a normal
+        // distribution scaled by the fan-out.
         let expected =
             if uniform { bound * bound / 3.0 } else { 2.0 / (outputs * rows * columns) as f64 };
         assert!(

@@ -1,4 +1,4 @@
-//! Features of stages, halved or dilated, as torchvision's networks give them
+//! Compares the features of stages, with stride or dilation, with those of torchvision's networks
 //! (fixtures/resnet-features).
 
 use candle_core::{DType, Device, Result, Tensor};
@@ -38,7 +38,7 @@ fn config(case: &Value) -> Result<ResNetConfig> {
     })
 }
 
-/// Sum, Euclidean norm, and sum of value k times cos(0.37 k).
+/// Returns the sum, the Euclidean norm, and the sum of value k times cos(0.37 k).
 fn summary(tensor: &Tensor) -> Result<[f64; 3]> {
     let values = tensor.flatten_all()?.to_vec1::<f64>()?;
     let dot = values.iter().enumerate().map(|(k, v)| v * (0.37 * k as f64).cos()).sum();
@@ -92,8 +92,7 @@ fn features_of_other_channels_are_refused() -> Result<()> {
     let error = encoder
         .features(&Tensor::zeros((1, 4, 32, 32), DType::F32, &Device::Cpu)?, false)
         .unwrap_err();
-    let expected =
-        "pictures of shape [1, 4, 32, 32], expected [N, 3, H, W] with H and W at least 1";
+    let expected = "images of shape [1, 4, 32, 32], expected [N, 3, H, W] with H and W at least 1";
     assert!(error.to_string().contains(expected), "{error}");
     assert!(store.names().iter().all(|name| !name.starts_with("fc")));
     Ok(())

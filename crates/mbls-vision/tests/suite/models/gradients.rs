@@ -1,4 +1,5 @@
-//! Gradients of tiny networks, one for each kind of block, against finite differences in f64.
+//! Compares the gradients of tiny networks, one for each type of block, with finite differences in
+//! f64.
 
 use super::noise;
 use candle_core::{DType, Device, Result, Tensor};
@@ -50,7 +51,7 @@ fn gradients_of_a_tiny_cifar_resnet_are_right() -> Result<()> {
     Ok(())
 }
 
-/// Two stages of one block each, of a single channel where the block allows it.
+/// Two stages of one block each, with a single channel if the block allows it.
 fn tiny(block: Block) -> ResNetConfig {
     let stages = vec![1, 1];
     let config = ResNetConfig::torchvision(18, 2).expect("a known depth");

@@ -1,4 +1,4 @@
-//! Networks: names and counts of parameters, shapes, gradients, and that they learn.
+//! Tests of networks: names and counts of parameters, shapes, gradients, learning.
 
 mod architectures;
 mod features;
@@ -18,7 +18,7 @@ fn count(parameters: &[(String, Var)]) -> usize {
     parameters.iter().map(|(_, var)| var.elem_count()).sum()
 }
 
-/// Values in (-1, 1) that look random.
+/// Returns pseudo-random values in (-1, 1).
 fn noise(shape: &[usize], seed: u64) -> Tensor {
     use rand::RngExt;
     let mut rng = Seed(seed).rng();

@@ -1,5 +1,5 @@
-//! The small networks: sizes, names, shapes, running statistics, the identity shortcut, and that
-//! they learn.
+//! Tests of the small networks: sizes, names, shapes, running statistics, the identity shortcut,
+//! learning.
 
 use super::{count, noise, store};
 use candle_core::{DType, Device, Result, Tensor};
@@ -13,12 +13,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Enough for 97 % of the digits.
+/// Enough epochs for 97 % accuracy on the digits.
 const EPOCHS: usize = 5;
 
 #[test]
 fn cifar_resnets_have_the_published_sizes() -> Result<()> {
-    // Convolutions, linear layer and batch norms, for 10 classes; 0.27, 0.46, 0.66, 0.85 and 1.7
+    // Counts convolutions, linear layer and batch norms, for 10 classes; 0.27, 0.46, 0.66, 0.85 and 1.7
     // million in table 6 of the paper.
     let configs = [
         (CifarResNetConfig::resnet20(10), 269_722),
@@ -84,7 +84,7 @@ fn names_are_those_of_torch_state_dicts() -> Result<()> {
 }
 
 #[test]
-fn logits_have_one_row_per_picture() -> Result<()> {
+fn logits_have_one_row_per_image() -> Result<()> {
     for [channels, height, width] in [[1, 8, 8], [1, 28, 28], [3, 32, 32], [2, 9, 17], [1, 2, 3]] {
         let store = store();
         let model = SmallCnn::new(
@@ -114,7 +114,7 @@ fn logits_have_one_row_per_picture() -> Result<()> {
 }
 
 #[test]
-fn pictures_that_do_not_fit_are_refused() -> Result<()> {
+fn images_that_do_not_fit_are_refused() -> Result<()> {
     let store = store();
     let model = SmallCnn::new(SmallCnnConfig::for_input([1, 16, 16], 7), store.var_builder())?;
     let error = model
@@ -158,7 +158,7 @@ fn training_moves_the_running_statistics_and_evaluation_does_not() -> Result<()>
             before.iter().zip(buffers()?).all(|(before, after)| *before != after),
             "a batch norm did not move"
         );
-        // A row of an evaluation does not depend on the other rows; one of a training does.
+        // A row of an evaluation does not depend on the other rows; a row of a training step does.
         let evaluated = model.forward_t(&images, false)?.narrow(0, 0, 1)?.to_vec2::<f32>()?;
         let alone = model.forward_t(&images.narrow(0, 0, 1)?, false)?.to_vec2::<f32>()?;
         assert!(
@@ -173,7 +173,7 @@ fn training_moves_the_running_statistics_and_evaluation_does_not() -> Result<()>
 
 #[test]
 fn the_identity_shortcut_takes_every_second_pixel_between_zeros() -> Result<()> {
-    // With all convolutions 0 a block is relu(shortcut); the batch norms pass values on but for 1 /
+    // With all convolutions 0 a block is relu(shortcut); the batch norms only scale values by 1 /
     // sqrt(1 + eps).
     let config = CifarResNetConfig {
         blocks: 1,
@@ -200,7 +200,7 @@ fn the_identity_shortcut_takes_every_second_pixel_between_zeros() -> Result<()> 
     let images = noise(&[1, 2, 7, 6], 5);
     let logits = model.forward_t(&images, false)?.flatten_all()?.to_vec1::<f64>()?;
     let pixels = images.flatten_all()?.to_vec1::<f64>()?;
-    // Twice every second one: rows 0 and 4, columns 0 and 4.
+    // Every second pixel, twice: rows 0 and 4, columns 0 and 4.
     let places = [(0, 0), (0, 4), (4, 0), (4, 4)];
     let mean = |channel: usize| {
         places.iter().map(|(y, x)| pixels[(channel * 7 + y) * 6 + x].max(0.0)).sum::<f64>() / 4.0

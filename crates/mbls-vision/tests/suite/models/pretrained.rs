@@ -1,4 +1,4 @@
-//! Weights of others, with and without their classifier.
+//! Tests of pretrained weights, with and without their classifier.
 
 use candle_core::{DType, Device, Tensor};
 use mbls_nn::checkpoint::StateDict;
@@ -13,7 +13,7 @@ use std::path::Path;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// A file that PyTorch wrote, of a network with ten classes.
+/// A file written by PyTorch, from a network with ten classes.
 const FILE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/golden/models/wrn_d8_w1/last.pth");
 
@@ -31,8 +31,8 @@ fn values(state: BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Vec<f32>>>
     state.into_iter().map(|(name, tensor)| Ok((name, tensor.flatten_all()?.to_vec1()?))).collect()
 }
 
-/// Checks that everything but the classifier is the file's, and the classifier the file's or the
-/// one of before.
+/// Checks that all tensors except the classifier come from the file, and that the classifier comes
+/// from the file or is unchanged.
 fn check(store: &ParamStore, before: &BTreeMap<String, Vec<f32>>, new_head: bool) -> Result<()> {
     let file = Checkpoint::read(Path::new(FILE))?.state_dict()?;
     for (name, found) in values(store.state())? {
@@ -84,7 +84,7 @@ fn a_classifier_of_another_shape_stays_as_a_whole() -> Result<()> {
         report.to_string().contains("; fc as initialised; fc.bias: shape [10], expected [7]"),
         "{report}"
     );
-    // Of the same number of classes on four times as many features: its bias would fit alone.
+    // The same number of classes on four times as many features: only the bias would fit.
     let store = network(ResNetConfig { pool: 2, ..ResNetConfig::wide_cifar(8, 1, 10)? }, 5)?;
     let before = values(store.state())?;
     let report = pretrained::load(&store, &checkpoint, "fc", Head::IfItFits)?;
@@ -119,7 +119,7 @@ fn a_checkpoint_without_classifier_serves_too() -> Result<()> {
 fn anything_else_that_does_not_fit_is_an_error_and_changes_nothing() -> Result<()> {
     let checkpoint = Checkpoint::read(Path::new(FILE))?;
     let cases = [
-        // Another depth, width, number of channels.
+        // Different depth, width, number of channels.
         (ResNetConfig::wide_cifar(14, 1, 7)?, "fc", "missing [layer1.1.bn1.bias"),
         (
             ResNetConfig::wide_cifar(8, 2, 7)?,
@@ -214,7 +214,7 @@ fn the_head_learns_at_a_rate_of_its_own() -> Result<()> {
 
 #[test]
 fn parts_beside_the_classifier_are_taken_or_not_by_themselves() -> Result<()> {
-    // A network with two classifiers, of these numbers of classes; 0 means none.
+    // A network with two classifiers with these numbers of classes; 0 means no classifier.
     let network = |classes: [usize; 2], seed: u64| {
         let store = ParamStore::new(seed, DType::F32, &Device::Cpu);
         BatchNorm2d::new(2, store.var_builder().pp("bn"))?;
@@ -255,7 +255,7 @@ fn parts_beside_the_classifier_are_taken_or_not_by_themselves() -> Result<()> {
             assert_eq!(&found, expected, "{classes:?}: {name}");
         }
     }
-    // Without a word about them they have to fit.
+    // If they are not listed, they have to fit.
     let error = pretrained::load(&network([3, 0], 2)?, &checkpoint, "fc", Head::IfItFits)
         .unwrap_err()
         .to_string();

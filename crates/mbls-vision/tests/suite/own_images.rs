@@ -1,4 +1,4 @@
-//! Somebody's own pictures: folders of classes and CSV lists.
+//! Tests of user-supplied images: folders of classes and CSV lists.
 
 use mbls_io::delimited::Quoting;
 use mbls_io::{Labels, Reading};
@@ -9,18 +9,18 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// A grey picture of one pixel; what the bytes say decides the format.
-fn picture(value: u8) -> Vec<u8> {
+/// Returns a grey image of one pixel as a PGM file; the content determines the format.
+fn pgm(value: u8) -> Vec<u8> {
     [b"P5 1 1 255\n".as_slice(), &[value]].concat()
 }
 
-/// A folder of files, each a picture of its place in the list.
-fn pictures(paths: &[&str]) -> TempDir {
+/// Creates a folder of files; each is an image whose value is its position in the list.
+fn folder_of(paths: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (i, path) in paths.iter().enumerate() {
         let path = folder.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, picture(i as u8)).unwrap();
+        fs::write(path, pgm(i as u8)).unwrap();
     }
     folder
 }
@@ -44,7 +44,7 @@ fn load(root: &Path) -> Result<ImageFiles> {
 
 #[test]
 fn folders_are_classes() {
-    let folder = pictures(&[
+    let folder = folder_of(&[
         "dog/b.PNG",
         "dog/a.jpg",
         "cat/x/y/deep.webp",
@@ -53,13 +53,13 @@ fn folders_are_classes() {
         "cat/.hidden.jpg",
         ".git/x.jpg",
     ]);
-    fs::write(folder.path().join("README.md"), "not a picture").unwrap();
+    fs::write(folder.path().join("README.md"), "not an image").unwrap();
     let images = load(folder.path()).unwrap();
-    // Capitals are before small letters, as in torchvision.
+    // Upper case sorts before lower case, as in torchvision.
     assert_eq!((images.class_names(), images.classes()), (&strings(&["Ant", "cat", "dog"])[..], 3));
     assert_eq!((values(&images), images.labels()), (vec![4, 2, 3, 1, 0], &[0, 1, 1, 2, 2][..]));
     assert_eq!(images.paths()[1], Path::new("cat/x/y/deep.webp"));
-    // A test part by the classes of its training part, of which it lacks one.
+    // A test part with the classes of its training part, one of which has no images.
     let classes = strings(&["dog", "cat", "Ant", "fox"]);
     let images = image_folder::load(folder.path(), Some(&classes), FilesConfig::default()).unwrap();
     assert_eq!((images.labels(), images.classes()), (&[2, 1, 1, 0, 0][..], 4));
@@ -71,22 +71,22 @@ fn folders_are_classes() {
 
 #[test]
 fn wrong_folders_are_named() {
-    assert_error(load(pictures(&[]).path()), &["folders", "at least 1"]);
-    assert_error(load(&pictures(&[]).path().join("missing")), &["cannot open", "missing"]);
+    assert_error(load(folder_of(&[]).path()), &["folders", "at least 1"]);
+    assert_error(load(&folder_of(&[]).path().join("missing")), &["cannot open", "missing"]);
     assert_error(
-        load(&pictures(&["a.jpg"]).path().join("a.jpg")),
+        load(&folder_of(&["a.jpg"]).path().join("a.jpg")),
         &["a.jpg", "a folder", "a file"],
     );
     assert_error(
-        load(pictures(&["cat/a.jpg", "b.jpg"]).path()),
-        &["in folders of classes alone", "b.jpg"],
+        load(folder_of(&["cat/a.jpg", "b.jpg"]).path()),
+        &["only in folders of classes", "b.jpg"],
     );
-    let folder = pictures(&["cat/a.jpg"]);
+    let folder = folder_of(&["cat/a.jpg"]);
     fs::create_dir(folder.path().join("dog")).unwrap();
-    assert_error(load(folder.path()), &["dog", "number of pictures", "at least 1"]);
-    let folder = pictures(&["cat/a.jpg", "dog/b.jpg", "dog/notes.db", "dog/c.png"]);
-    assert_error(load(folder.path()), &["dog", "pictures and folders", "notes.db"]);
-    fs::write(folder.path().join("dog/notes.db"), "no picture").unwrap();
+    assert_error(load(folder.path()), &["dog", "number of images", "at least 1"]);
+    let folder = folder_of(&["cat/a.jpg", "dog/b.jpg", "dog/notes.db", "dog/c.png"]);
+    assert_error(load(folder.path()), &["dog", "images and folders", "notes.db"]);
+    fs::write(folder.path().join("dog/notes.db"), "not an image").unwrap();
     fs::write(folder.path().join("dog/c.png"), "").unwrap();
     let config = FilesConfig { on_error: OnError::Skip, ..Default::default() };
     let images = image_folder::load(folder.path(), None, config).unwrap();
@@ -103,7 +103,7 @@ fn wrong_folders_are_named() {
 fn links_lead_within_the_folder_alone() {
     use std::os::unix::fs::symlink;
     let after = |target: &str, link: &str| {
-        let outer = pictures(&["in/cat/a.jpg", "in/dog/b.jpg", "out/c.jpg"]);
+        let outer = folder_of(&["in/cat/a.jpg", "in/dog/b.jpg", "out/c.jpg"]);
         symlink(target, outer.path().join("in").join(link)).unwrap();
         load(&outer.path().join("in")).map(|images| values(&images))
     };
@@ -115,25 +115,25 @@ fn links_lead_within_the_folder_alone() {
         ("../out", "fox"),
         ("/etc", "etc"),
     ] {
-        assert_error(after(target, link), &[link, "where the link leads", "below"]);
+        assert_error(after(target, link), &[link, "target of the link", "below"]);
     }
     // The same folder twice, but not within itself.
-    let twice = pictures(&["dog/a/x.jpg"]);
+    let twice = folder_of(&["dog/a/x.jpg"]);
     symlink("a", twice.path().join("dog/b")).unwrap();
     assert_eq!(values(&load(twice.path()).unwrap()), [0, 0]);
-    assert_error(after(".", "dog/again"), &["again", "not to a folder around it"]);
-    assert_error(after("..", "dog/again"), &["again", "not to a folder around it"]);
+    assert_error(after(".", "dog/again"), &["again", "not to an enclosing folder"]);
+    assert_error(after("..", "dog/again"), &["again", "not to an enclosing folder"]);
     assert_error(after("nowhere", "dog/lost.jpg"), &["follow the link", "lost.jpg"]);
 }
 
-/// A list beside the pictures `a.jpg`, `b.jpg` and `sub/c.jpg`.
+/// Reads a list next to the images `a.jpg`, `b.jpg` and `sub/c.jpg`.
 fn read_list(
     content: &[u8],
     classes: Option<&[&str]>,
     config: ListConfig,
     on_error: OnError,
 ) -> Result<(ImageFiles, Reading)> {
-    let folder = pictures(&["a.jpg", "b.jpg", "sub/c.jpg"]);
+    let folder = folder_of(&["a.jpg", "b.jpg", "sub/c.jpg"]);
     let path = folder.path().join("list.csv");
     fs::write(&path, content).unwrap();
     let classes = classes.map(strings);
@@ -156,7 +156,7 @@ fn lists_have_names_or_numbers() {
     let images = list("path,label\nsub/c.jpg,dog\na.jpg,\"cat, black\"\nb.jpg,dog\n").unwrap();
     assert_eq!((values(&images), images.labels()), (vec![2, 0, 1], &[1, 0, 1][..]));
     assert_eq!(images.class_names(), ["cat, black", "dog"]);
-    // Other columns, another order, blanks, Windows' line ends.
+    // Other columns, a different order, blanks, Windows line ends.
     let images = list("label , note,path\r\n 1,x, a.jpg\r\n0,,b.jpg").unwrap();
     assert_eq!(
         (values(&images), images.labels(), images.class_names()),
@@ -168,10 +168,10 @@ fn lists_have_names_or_numbers() {
         list(&format!("path,label\n{content}")).unwrap().labels(),
         (0..11).collect::<Vec<_>>()
     );
-    // They may begin anywhere and have gaps.
+    // They may start anywhere and have gaps.
     let images = list("path,label\na.jpg,4\nb.jpg,1\n").unwrap();
     assert_eq!((images.labels(), images.class_names()), (&[1, 0][..], &strings(&["1", "4"])[..]));
-    // In a list of numbers, labels are these numbers.
+    // With a list of numbers, labels are these numbers.
     assert_eq!(list_with("path,label\na.jpg,0\n", Some(&["1", "0"])).unwrap().labels(), [1]);
 }
 
@@ -181,7 +181,7 @@ fn wrong_lists_are_named() {
         assert_error(list(content), &[&["list.csv"], parts].concat())
     };
     wrong("", &["line 1", "one column \"path\""]);
-    wrong("path,label\n", &["number of pictures", "at least 1"]);
+    wrong("path,label\n", &["number of images", "at least 1"]);
     wrong("path,class\na.jpg,1\n", &["line 1", "one column \"label\"", "class"]);
     wrong("path,label,path\na.jpg,1,b.jpg\n", &["line 1", "one column \"path\""]);
     wrong("a.jpg,1\nb.jpg,0\n", &["line 1", "one column \"path\""]);
@@ -203,7 +203,7 @@ fn wrong_lists_are_named() {
     assert_error(given("2"), &["line 2: label", "one of the 2 classes", "\"2\""]);
     assert_error(given("fox"), &["line 2: label", "\"fox\""]);
     assert_error(given("-1"), &["line 2: label", "\"-1\""]);
-    let folder = pictures(&[]);
+    let folder = folder_of(&[]);
     fs::write(folder.path().join("l.csv"), [b"path,label\n".as_slice(), &[0xff], b",1\n"].concat())
         .unwrap();
     let load = |name| {
@@ -232,7 +232,7 @@ fn quotation_marks_in_lists_are_closed_or_named() {
         list("path,label\n\"a.jpg\" ,x\n"),
         &["line 2: quotation mark", "a delimiter or a line end"],
     );
-    // A label that would have marks in one row and none in the other.
+    // A label with quotation marks in one row and without in the other.
     assert_error(
         list("path,label\na.jpg, \"x\"\nb.jpg,x\n"),
         &["line 2: label", "no white space before"],
@@ -287,7 +287,7 @@ fn labels_of_lists_are_names_or_positions() {
 }
 
 #[test]
-fn records_that_are_not_text_are_left_out_like_pictures() {
+fn records_that_are_not_text_are_left_out_like_images() {
     let content = b"path,label,note\na.jpg,x,\nb.jpg,y,\xff\nsub/c.jpg,y,\n";
     let read = |on_error| read_list(content, None, ListConfig::default(), on_error);
     assert_error(read(OnError::Fail), &["line 3", "UTF-8"]);
