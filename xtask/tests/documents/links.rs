@@ -93,12 +93,17 @@ fn links_lead_somewhere() {
 }
 
 #[test]
-fn every_chapter_is_in_the_summary() {
-    let guide = root().join("docs/guide");
-    let summary = parse(&read(&guide.join("SUMMARY.md"))).links;
-    for entry in std::fs::read_dir(&guide).expect("the guide") {
-        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
-        assert!(name == "SUMMARY.md" || summary.contains(&name), "{name} is not in SUMMARY.md");
+fn every_page_is_in_the_summary() {
+    let docs = root().join("docs");
+    let summary = parse(&read(&docs.join("SUMMARY.md"))).links;
+    for (folder, prefix) in [(docs.clone(), ""), (docs.join("guide"), "guide/")] {
+        for entry in std::fs::read_dir(&folder).expect("a folder of pages") {
+            let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+            let page = format!("{prefix}{name}");
+            if name.ends_with(".md") && name != "SUMMARY.md" {
+                assert!(summary.contains(&page), "{page} is not in SUMMARY.md");
+            }
+        }
     }
 }
 

@@ -24,6 +24,29 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!((reliability.ece(), reliability.mce()), (0.25, 0.25));
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
+///
+/// # Binary classifiers
+///
+/// Two quantities are called the ECE of a binary classifier. [`update`](Metric::update) bins the
+/// confidence of the predicted class, as for several classes. [`add`](Self::add) with the
+/// probabilities of the positive class compares these with its frequency, as scikit-learn's
+/// `calibration_curve` does:
+///
+/// ```
+/// use mbls_core::metric::{Metric, Predictions, ReliabilityBins, TopLabels};
+///
+/// let (probs, labels) = ([0.25, 0.25, 0.75], [0, 1, 1]);
+/// let mut confidence = ReliabilityBins::new(10)?;
+/// confidence.update(&Predictions::from_binary(&probs, &labels)?)?;
+/// let is_positive = labels.map(|label| label == 1);
+/// let mut positive = ReliabilityBins::new(10)?;
+/// positive.add(&TopLabels::new(&probs, &is_positive)?)?;
+/// // All three confidences are 0.75, two of them correct; the probabilities are 0.25 and 0.75.
+/// let ece = |bins: ReliabilityBins| bins.value().map(|reliability| reliability.ece());
+/// assert!((ece(confidence).expect("rows") - (0.75 - 2.0 / 3.0)).abs() < 1e-12);
+/// assert!((ece(positive).expect("rows") - (2.0 * 0.25 + 0.25) / 3.0).abs() < 1e-12);
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Saved<Cells>", into = "Saved<Cells>")]
 pub struct ReliabilityBins {

@@ -136,6 +136,9 @@ impl<'a> Predictions<'a> {
 
     /// Validates probabilities of class 1 out of two classes. Class 0 has the complement.
     ///
+    /// The confidence of a row is the larger of the two. For the ECE of the positive class see
+    /// [`ReliabilityBins`](crate::metric::ReliabilityBins#binary-classifiers).
+    ///
     /// ```
     /// use mbls_core::metric::Predictions;
     ///
