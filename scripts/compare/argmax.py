@@ -18,4 +18,6 @@ for label in (0, 1):
         "scikit-learn top_k_accuracy_score k=1": top_k_accuracy_score(labels, probs, k=1,
                                                                       labels=[0, 1, 2]),
     }
-    print(f"label {label}:", ", ".join(f"{n} {float(v):.0f}" for n, v in values.items()))
+    print(f"label {label}")
+    for name, value in values.items():
+        print(f"    {name:38} {float(value):.0f}")

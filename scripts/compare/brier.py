@@ -11,7 +11,8 @@ from sklearn.metrics import brier_score_loss
 from torch_uncertainty.metrics import BrierScore
 
 probs, labels = [[0.75, 0.25]], [0]
-print("scikit-learn, scale_by_half='auto'", brier_score_loss(labels, np.array(probs), labels=[0, 1]))
+print("scikit-learn, scale_by_half='auto'",
+      brier_score_loss(labels, np.array(probs), labels=[0, 1]))
 print("scikit-learn, scale_by_half=False ",
       brier_score_loss(labels, np.array(probs), labels=[0, 1], scale_by_half=False))
 metric = BrierScore(num_classes=2)

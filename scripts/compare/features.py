@@ -30,4 +30,4 @@ print(f"probmetrics, {len(names)} classification metrics, those of one part:")
 print(textwrap.fill(", ".join(short), 96, initial_indent="    ", subsequent_indent="    "))
 for module in (sklearn.metrics, torchmetrics.classification):
     found = [n for n in dir(module) if "calibration" in n.lower()]
-    print(f"{module.__name__}, names with 'calibration': {', '.join(found) or 'none'}")
+    print(f"{module.__name__}, names with 'calibration': \n    {', '.join(found) or 'none'}")

@@ -1,7 +1,8 @@
 """A label of probability 0: rows (1, 0) with label 1 and (0.5, 0.5) with label 0.
 
-mbls: `NegativeLogLikelihood` is infinite (test `a_label_of_probability_zero_has_infinite_likelihood`
-in crates/mbls-core/tests/suite/metrics_state.rs, whose second row is (1, 0) with label 1);
+mbls: `NegativeLogLikelihood` is infinite (test
+`a_label_of_probability_zero_has_infinite_likelihood` in
+crates/mbls-core/tests/suite/metrics_state.rs, whose second row is (1, 0) with label 1);
 `ClippedNegativeLogLikelihood` with f64::EPSILON is (ln 2 - ln EPSILON) / 2 and counts one clipped
 row (doctest in crates/mbls-core/src/metric/proper/clipped_nll.rs, with these rows).
 """

@@ -21,7 +21,8 @@ recorded = case["values"]["bins"]["15"]
 for norm in ("l1", "l2", "max"):
     value = multiclass_calibration_error(torch.tensor(probs), torch.tensor(labels),
                                          case["classes"], 15, norm)
-    print(f"torchmetrics {norm:4} {float(value):.9f}  recorded {recorded['torchmetrics'][norm]:.9f}")
+    print(f"torchmetrics {norm:4} {float(value):.9f}"
+          f"  recorded {recorded['torchmetrics'][norm]:.9f}")
 for name, p, debias in (("l1", 1, False), ("l2", 2, False), ("debiased_l2", 2, True)):
     value = calibration.lower_bound_scaling_ce(
         probs.astype(float), labels, p=p, debias=debias, num_bins=15,
@@ -29,8 +30,7 @@ for name, p, debias in (("l1", 1, False), ("l2", 2, False), ("debiased_l2", 2, T
     print(f"uncertainty-calibration {name:11} {value:.9f}"
           f"  recorded {recorded['uncertainty_calibration'][name]:.9f}")
 default = calibration.get_calibration_error(probs.astype(float), labels)
-print(f"uncertainty-calibration get_calibration_error(probs, labels): {default:.9f}"
-      " (L2, debiased, equal mass, class by class)")
+print(f"uncertainty-calibration get_calibration_error(probs, labels) {default:.9f}")
 try:
     from torchmetrics.classification import MulticlassCalibrationError
     MulticlassCalibrationError(num_classes=5, debias=True)

@@ -47,4 +47,4 @@ binner.train_calibration(p, y)
 try:
     print("uncertainty-calibration HistogramCalibrator:", kind(pickle.dumps(binner)))
 except Exception as failure:
-    print(f"uncertainty-calibration HistogramCalibrator: {type(failure).__name__}: {failure}")
+    print(f"uncertainty-calibration HistogramCalibrator: {type(failure).__name__}:\n    {failure}")

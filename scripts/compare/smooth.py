@@ -18,13 +18,15 @@ def torch_uncertainty(f, y, kernel):
 
 
 f, y = np.array([0.05] * 2000 + [0.95] * 2000), np.array([1.0] * 2000 + [0.0] * 2000)
-print(f"0.05 always right, 0.95 always wrong: relplot {relplot.smECE(f, y):.4f}")
+print("2000 rows of 0.05, all positive, 2000 of 0.95, all negative")
+print(f"    relplot {relplot.smECE(f, y):.4f}")
 
 for ones in (0, 500):
     rest = 1000 - ones
     f = np.array([1.0] * ones + [0.7] * rest)
     y = np.array([1.0] * ones + [1.0] * (rest // 2) + [0.0] * (rest - rest // 2))
-    print(f"{ones} rows of 1, all right, {rest} of 0.7, half right: binned ECE "
-          f"{rest / 1000 * 0.2:.2f}, relplot {relplot.smECE(f, y):.4f}, torch-uncertainty "
-          f"{torch_uncertainty(f, y, 'logit'):.4f} (logit, its default), "
-          f"{torch_uncertainty(f, y, 'reflected'):.4f} (reflected)")
+    print(f"{ones} rows of 1, all right, {rest} of 0.7, half right: binned ECE {rest / 5000:.2f}")
+    print(f"    relplot                         {relplot.smECE(f, y):.4f}")
+    for kernel in ("logit", "reflected"):
+        name = f"torch-uncertainty, {kernel}"
+        print(f"    {name:31} {torch_uncertainty(f, y, kernel):.4f}")

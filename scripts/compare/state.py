@@ -10,7 +10,8 @@ METRICS = {
     "torchmetrics MulticlassAccuracy": lambda: MulticlassAccuracy(10),
     "torch-uncertainty AdaptiveCalibrationError": lambda: AdaptiveCalibrationError(
         task="multiclass", num_classes=10),
-    "torch-uncertainty ClasswiseCalibrationError": lambda: ClasswiseCalibrationError(num_classes=10),
+    "torch-uncertainty ClasswiseCalibrationError": lambda: ClasswiseCalibrationError(
+        num_classes=10),
     "torch-uncertainty SmoothCalibrationError": lambda: SmoothCalibrationError(),
     "torch-uncertainty BrierScore": lambda: BrierScore(num_classes=10),
     "torch-uncertainty AURC": lambda: AURC(),

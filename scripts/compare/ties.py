@@ -24,13 +24,16 @@ def uncertainty(p, y):
 
 
 def both(name, error):
-    values = []
+    values, reason = [], None
     for order in (np.arange(10), other):
         try:
             values.append(f"{float(error(p[order], y[order])):.4f}")
         except Exception as failure:
-            values.append(f"{type(failure).__name__}: {failure}")
+            values.append(type(failure).__name__)
+            reason = f"    {failure}"
     print(f"{name:36} {values[0]}   {values[1]}")
+    if reason:
+        print(reason)
 
 
 both("netcal, equal_intervals=False", lambda p, y: ECE(5, equal_intervals=False).measure(p, y))
@@ -41,6 +44,6 @@ for strategy in ("quantile", "array split"):
         y, p, num_bins=5, split_strategy=strategy))
 
 print("bins of uncertainty-calibration, upper edges:",
-      [round(edge, 3) for edge in calibration.get_equal_bins(p.tolist(), 5)])
+      [round(float(edge), 3) for edge in calibration.get_equal_bins(p.tolist(), 5)])
 true, _ = calibration_curve(y, p, n_bins=5, strategy="quantile")
 print("scikit-learn calibration_curve, quantile, n_bins=5: points", len(true))

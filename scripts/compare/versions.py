@@ -1,6 +1,7 @@
 """Versions and licences, from the metadata of the installed packages."""
 
 import platform
+import re
 from importlib.metadata import metadata
 
 PEERS = ["netcal", "torchmetrics", "torch-uncertainty", "probmetrics", "relplot", "scikit-learn",
@@ -16,8 +17,7 @@ for name in PEERS + ["numpy", "scipy", "torch"]:
     if not licence:
         licence = ", ".join(classifiers) or "not in the metadata"
     required = [r.split(";")[0] for r in fields.get_all("Requires-Dist") or [] if "extra" not in r]
-    names = ", ".join(sorted({r.split("[")[0].split(">")[0].split("=")[0].split("<")[0].split("!")[0]
-                              .strip() for r in required})) or "none declared"
-    print(f"{fields['Name']} {fields['Version']}: {licence}")
+    names = ", ".join(sorted({re.match(r"[\w.-]+", r).group() for r in required}))
+    print(f"{fields['Name']} {fields['Version']}: {licence}"[:100])
     if name in PEERS:
         print(f"    requires {names}")
