@@ -27,7 +27,7 @@ fn suites_of_candidates_are_valid() {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let names: Vec<String> =
         files.map(|file| Suite::find(file.to_str().unwrap()).unwrap().name).collect();
-    assert_eq!(names.iter().filter(|name| name.starts_with("margins-")).count(), 4, "{names:?}");
+    assert_eq!(names.iter().filter(|name| name.starts_with("margins-")).count(), 6, "{names:?}");
     assert!(names.len() >= 7, "{names:?}");
 }
 
