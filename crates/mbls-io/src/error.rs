@@ -57,7 +57,7 @@ pub enum Error {
         limit: u64,
     },
     /// A gzip file is damaged.
-    #[error("{}: not a whole gzip file: {reason}", path.display())]
+    #[error("{}: not a complete gzip file: {reason}", path.display())]
     Gzip {
         /// The file.
         path: PathBuf,

@@ -104,7 +104,7 @@ fn what_follows_a_gzip_file_can_be_ignored_and_is_counted() {
         );
         let error = read(behind, OnError::Fail).unwrap_err();
         let expected =
-            format!("not a whole gzip file: {} bytes after its end, {kind}", behind.len());
+            format!("not a complete gzip file: {} bytes after its end, {kind}", behind.len());
         assert!(error.contains(&expected) && error.contains("`--skip-undecodable`"), "{error}");
     }
     assert_eq!(read(b"", OnError::Skip).unwrap(), (b"one two".to_vec(), 0));
@@ -128,7 +128,7 @@ fn what_follows_a_gzip_file_can_be_ignored_and_is_counted() {
         [&gz(b"more")[..8], &sum, &[0x1f], &[0x1f, 0x8b], &[&gz(b"more")[..], b"\x1f"].concat()]
     {
         assert!(
-            read(behind, OnError::Skip).unwrap_err().contains("not a whole gzip file"),
+            read(behind, OnError::Skip).unwrap_err().contains("not a complete gzip file"),
             "{behind:?}"
         );
     }

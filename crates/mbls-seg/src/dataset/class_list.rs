@@ -207,11 +207,11 @@ impl ClassList {
                 return error(": colour", "0..=255", colour);
             }
             if values.iter().any(|(before, _)| *before == value) {
-                return error(": value", "one that was not there before", fields[0]);
+                return error(": value", "one not listed before", fields[0]);
             }
             // Several void values may have the same name.
             if !says_void(&name) && values.iter().any(|(_, before)| *before == name) {
-                return error(": name", "one that was not there before", &name);
+                return error(": name", "one not listed before", &name);
             }
             values.push((value, name));
         }

@@ -68,7 +68,7 @@ pub fn load(
         if let Some(before) = lines.insert(path.clone(), line) {
             return error(
                 "",
-                "a name that was not there before".into(),
+                "a name not listed before".into(),
                 format!("{name}, as in line {before}"),
             );
         }

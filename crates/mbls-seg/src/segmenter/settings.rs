@@ -74,7 +74,7 @@ impl ModelSettings for SegmenterSettings {
             if transform.is_random() {
                 return error(
                     &field,
-                    "transforms of which nothing is random".to_owned(),
+                    "transforms without randomness".to_owned(),
                     transform.kind().to_owned(),
                 );
             }

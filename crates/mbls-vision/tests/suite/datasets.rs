@@ -98,7 +98,10 @@ fn wrong_digit_files_are_named() {
     ]);
     let at = |name: &str| directory.path().join(name);
     assert_error(digits::load_file(at("cut.gz"), None), &["cut.gz", "truncated"]);
-    assert_error(digits::load_file(at("plain.gz"), None), &["plain.gz", "not a whole gzip file"]);
+    assert_error(
+        digits::load_file(at("plain.gz"), None),
+        &["plain.gz", "not a complete gzip file"],
+    );
     assert_error(digits::load_file(at("latin.gz"), None), &["latin.gz", "byte 0"]);
     assert_error(digits::load(at("d.gz")), &["expected 1797, found 1"]);
     assert_error(digits::load(at("missing.gz")), &["missing.gz"]);
@@ -203,7 +206,7 @@ fn wrong_idx_files_are_named() {
         &["exceeds the limit of 7840016 bytes"],
     );
     packed(&whole[..whole.len() / 2], &["truncated"]);
-    packed(&[whole.clone(), b"garbage".to_vec()].concat(), &["not a whole gzip file"]);
+    packed(&[whole.clone(), b"garbage".to_vec()].concat(), &["not a complete gzip file"]);
     assert_error(
         mnist::load(directory(&[(LABELS, &labels)]).path(), Split::Test),
         &["cannot open", IMAGES],

@@ -93,10 +93,10 @@ fn damaged_archives_and_bombs_are_refused() {
     let end = sum.len();
     sum[end - 6] ^= 1;
     for (content, expected) in [
-        (&bytes[..end - 9], "not a whole gzip file: truncated"),
-        (&bytes[..end - 1], "not a whole gzip file: truncated"),
-        (&sum, "not a whole gzip file"),
-        (b"20_newsgroups", "not a whole gzip file"),
+        (&bytes[..end - 9], "not a complete gzip file: truncated"),
+        (&bytes[..end - 1], "not a complete gzip file: truncated"),
+        (&sum, "not a complete gzip file"),
+        (b"20_newsgroups", "not a complete gzip file"),
     ] {
         std::fs::write(&path, content).unwrap();
         assert_error(&path, expected);

@@ -371,7 +371,7 @@ fn what_does_not_fit_is_named() {
             "line 1: stars: expected a name or a whole number, found 1.5",
         ),
         ("a.txt", b"x\n", "ending: expected .csv, .tsv, .jsonl or .ndjson, or a format"),
-        ("a.csv.gz", b"review,stars\n", "not a whole gzip file"),
+        ("a.csv.gz", b"review,stars\n", "not a complete gzip file"),
     ] {
         let error = read(name, content, None).unwrap_err();
         assert!(error.contains(expected), "{name}: {error}\nexpected: {expected}");

@@ -40,7 +40,7 @@ fn rows_are_those_of_the_words_and_the_padding_is_zeros() {
     assert!(
         read(&packed[..packed.len() - 6], None, &["fox"])
             .unwrap_err()
-            .ends_with("not a whole gzip file: truncated")
+            .ends_with("not a complete gzip file: truncated")
     );
     // A word2vec header, Windows line ends, trailing blanks, a word that is a number, and a first
     // word with blanks.
@@ -123,7 +123,7 @@ fn a_word_that_is_not_text_is_left_out_and_counted() {
     let error = read(&padded, OnError::Fail).unwrap_err();
     assert!(
         error.contains(
-            "not a whole gzip file: 512 bytes after its end, zeros (`--skip-undecodable`"
+            "not a complete gzip file: 512 bytes after its end, zeros (`--skip-undecodable`"
         ),
         "{error}"
     );

@@ -143,7 +143,7 @@ fn lists_that_name_what_is_not_there() {
     );
     assert_error(
         with(LIST, b"a\nb\na\n"),
-        &[LIST, "line 3: expected a name that was not there before, found a"],
+        &[LIST, "line 3: expected a name not listed before, found a"],
     );
     assert_error(with(LIST, b"a\n\xff\n"), &[LIST, "line 2 (byte 2): expected text in UTF-8"]);
     assert_error(load(dir.path(), "test"), &["cannot open", "ImageSets/Segmentation/test.txt"]);
@@ -277,18 +277,9 @@ fn class_files_with_wrong_lines() {
         ("0 sky\n256 road\n", "line 2: value: expected 0..=255, found \"256\""),
         ("0 sky 1 2 256\n", "line 1: colour: expected 0..=255, found \"256\""),
         ("0 potted plant 1 2 x\n", "line 1: colour: expected 0..=255, found \"x\""),
-        (
-            "0 sky\n1 road\n0 tree\n",
-            "line 3: value: expected one that was not there before, found \"0\"",
-        ),
-        (
-            "0 sky\n1 road\n2 sky\n",
-            "line 3: name: expected one that was not there before, found \"sky\"",
-        ),
-        (
-            "255 void\n255 nothing\n",
-            "line 2: value: expected one that was not there before, found \"255\"",
-        ),
+        ("0 sky\n1 road\n0 tree\n", "line 3: value: expected one not listed before, found \"0\""),
+        ("0 sky\n1 road\n2 sky\n", "line 3: name: expected one not listed before, found \"sky\""),
+        ("255 void\n255 nothing\n", "line 2: value: expected one not listed before, found \"255\""),
         (&many, "number of classes: expected 1..=255, found 256"),
     ] {
         fs::write(&path, content).unwrap();

@@ -31,10 +31,7 @@ fn lists_of_the_voc_layout_come_from_any_editor() {
     };
     let utf16: Vec<u8> = "\u{feff}a\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     wrong(&utf16, &["train.txt", "line 1", "UTF-16"]);
-    wrong(
-        b"a\n\n./a\n",
-        &["line 3: expected a name that was not there before, found ./a, as in line 1"],
-    );
+    wrong(b"a\n\n./a\n", &["line 3: expected a name not listed before, found ./a, as in line 1"]);
     wrong(b"\n\nc\n", &["line 3: image: expected", "JPEGImages/c.jpg", "found no such file"]);
     wrong(b"a  1\nb -1\n", &["line 1: image", "as in a list of ImageSets/Main"]);
 }

@@ -117,7 +117,7 @@ fn values_that_contradict_each_other_are_refused() {
     assert_eq!(with(&all[1..], &[0]).unwrap().label(255), Some(254));
     assert_error(
         read("0 a\n0 b\n"),
-        &["classes.txt: line 2: value: expected one that was not there before"],
+        &["classes.txt: line 2: value: expected one not listed before"],
     );
 }
 
