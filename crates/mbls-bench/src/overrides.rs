@@ -85,10 +85,10 @@ impl Knob {
             }
             Self::Margin => match loss {
                 LossSpec::Margin { margin, .. } if *margin != MAX_SUP => {
-                    *margin = MarginChoice::Fixed(value)
+                    *margin = MarginChoice::Fixed(value);
                 }
                 LossSpec::Acls { margin, .. } | LossSpec::ClassAdaptive { margin, .. } => {
-                    *margin = value
+                    *margin = value;
                 }
                 _ => return Ok(false),
             },

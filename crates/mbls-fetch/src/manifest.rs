@@ -313,7 +313,7 @@ impl Source {
                 is_plain_path("name", name)?;
             }
             None => {
-                ensure!(is_archive || sources == 1, "name: expected one for each of several files")
+                ensure!(is_archive || sources == 1, "name: expected one for each of several files");
             }
         }
         Ok(download)

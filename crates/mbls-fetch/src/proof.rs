@@ -54,7 +54,7 @@ pub(crate) fn check(
 fn same(field: &str, expected: Option<&str>, found: Option<&str>) -> Result<()> {
     match (expected, found) {
         (Some(expected), Some(found)) => {
-            ensure!(expected == found, "{field}: expected {expected}, found {found}")
+            ensure!(expected == found, "{field}: expected {expected}, found {found}");
         }
         (Some(expected), None) => ensure!(false, "{field}: expected {expected}, found none"),
         (None, _) => {}

@@ -65,10 +65,10 @@ pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Select
             // Old archives mark folders only by a trailing slash.
             EntryType::Directory => into.folder(&name, selection)?,
             EntryType::Regular if name.ends_with(b"/") && size == 0 => {
-                into.folder(&name, selection)?
+                into.folder(&name, selection)?;
             }
             EntryType::Regular | EntryType::Continuous => {
-                into.file(&name, size, &mut entry, selection)?
+                into.file(&name, size, &mut entry, selection)?;
             }
             other => bail!("entry {last}: expected a file or a folder, found {}", described(other)),
         }

@@ -277,7 +277,7 @@ impl LabelColumn<'_> {
                         (Some(_), None) => name = name.or(Some(label)),
                         (None, Some(_)) => place = place.or(Some(label)),
                         (Some(of_name), Some(of_place)) if of_name != of_place => {
-                            both = both.or(Some(label))
+                            both = both.or(Some(label));
                         }
                         _ => {}
                     }

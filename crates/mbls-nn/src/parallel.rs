@@ -61,7 +61,7 @@ pub(crate) fn each_pair_with<T: Send, U: Send, S>(
 ) {
     let pairs = values.par_chunks_mut(size).zip(others.par_chunks_mut(other_size)).enumerate();
     pairs.for_each_init(scratch, |scratch, (index, (chunk, other))| {
-        run(scratch, index, chunk, other)
+        run(scratch, index, chunk, other);
     });
 }
 
@@ -117,8 +117,8 @@ mod tests {
                 let mut values = vec![0usize; len];
                 pool.install(|| {
                     each_chunk(&mut values, size, &|i, chunk| {
-                        chunk.iter_mut().for_each(|v| *v += i + 1)
-                    })
+                        chunk.iter_mut().for_each(|v| *v += i + 1);
+                    });
                 });
                 assert_eq!(values, (0..len).map(|at| at / size + 1).collect::<Vec<_>>());
                 let squares = pool.install(|| map(len, &|i| i * i));

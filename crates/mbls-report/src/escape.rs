@@ -29,7 +29,7 @@ pub(crate) fn markdown(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '~' | '#' | '$' => {
-                escaped.extend(['\\', character])
+                escaped.extend(['\\', character]);
             }
             _ if character.is_control() => escaped.push(' '),
             _ => escaped.push(character),

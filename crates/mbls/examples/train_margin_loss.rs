@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let vb = VarBuilder::from_varmap(&variables, DType::F32, &device);
         let network = seq()
             .add(linear(64, 128, vb.pp("hidden"))?)
-            .add_fn(|x| x.relu())
+            .add_fn(Tensor::relu)
             .add(linear(128, 10, vb.pp("logits"))?);
         let mut optimizer = AdamW::new_lr(variables.all_vars(), 0.01)?;
         for _ in 0..150 {

@@ -166,7 +166,7 @@ impl Scores {
         let mut logs = self.values.clone();
         match self.kind {
             ScoreKind::Probabilities => {
-                logs.iter_mut().for_each(|p| *p = libm::log(p.max(LEAST_PROB)))
+                logs.iter_mut().for_each(|p| *p = libm::log(p.max(LEAST_PROB)));
             }
             ScoreKind::Logits => {
                 for row in logs.chunks_exact_mut(self.classes) {

@@ -154,7 +154,7 @@ fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
             Some(0xD800..=0xDBFF)
                 if matches!(escaped(&bytes[place + 6..]), Some(0xDC00..=0xDFFF)) =>
             {
-                place += 12
+                place += 12;
             }
             Some(0xD800..=0xDFFF) => {
                 repaired.push_str(&json[copied..place]);

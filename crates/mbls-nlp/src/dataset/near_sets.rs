@@ -312,7 +312,7 @@ impl Join {
             let postings = &mut self.index[element as usize].postings;
             match postings.last_mut() {
                 Some(last) if last.is_joined == is_joined && last.group == group => {
-                    last.entries.push(posted)
+                    last.entries.push(posted);
                 }
                 _ => postings.push(Posting { group, is_joined, entries: vec![posted] }),
             }

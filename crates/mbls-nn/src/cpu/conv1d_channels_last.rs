@@ -217,7 +217,7 @@ impl Convolution {
                 let start = times[at] as usize * inputs;
                 db[o] += g.to_f64();
                 let add = |to: &mut [T], from: &[T]| {
-                    to.iter_mut().zip(from).for_each(|(t, &f)| *t += g * f)
+                    to.iter_mut().zip(from).for_each(|(t, &f)| *t += g * f);
                 };
                 if want.1 {
                     add(&mut dw[o * depth..][..depth], &x[start..][..depth]);

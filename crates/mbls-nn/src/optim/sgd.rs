@@ -175,7 +175,7 @@ fn step_elements(p: &Var, v: Option<&Var>, g: &Tensor, factors: &Factors) -> Res
     let direction = move |p: f64, g: f64| g + weight_decay * p;
     match v {
         None => {
-            elementwise::update(p, g, [], |_, _, []| [], move |p, g, []| p - lr * direction(p, g))?
+            elementwise::update(p, g, [], |_, _, []| [], move |p, g, []| p - lr * direction(p, g))?;
         }
         Some(v) => {
             let next = move |p, g, [v]: [f64; 1]| [momentum * v + share * direction(p, g)];

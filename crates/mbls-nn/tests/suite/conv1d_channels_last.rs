@@ -146,7 +146,7 @@ fn gradients_that_are_not_needed_are_not_computed() -> Result<()> {
             for (i, var) in vars.iter().enumerate() {
                 match grads.get(var) {
                     Some(grad) if i == wanted => {
-                        assert_eq!(bits(grad)?, bits(&expected[1 + i])?, "{then:?} {i}")
+                        assert_eq!(bits(grad)?, bits(&expected[1 + i])?, "{then:?} {i}");
                     }
                     other => assert!(other.is_none() && i != wanted, "{then:?} {i}"),
                 }

@@ -70,7 +70,7 @@ fn a_graph_can_be_differentiated_again_and_in_parts() -> Result<()> {
             match (found, expected) {
                 (Some(found), Some(expected)) => assert!(difference(found, expected)? < 1e-13),
                 (found, expected) => {
-                    assert!(found.is_none() && expected.is_none(), "a gradient where none belongs")
+                    assert!(found.is_none() && expected.is_none(), "a gradient where none belongs");
                 }
             }
         }

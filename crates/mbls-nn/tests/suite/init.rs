@@ -119,7 +119,7 @@ fn layers_start_as_pytorchs() -> Result<()> {
         match case["layer"].as_str().expect("layer") {
             "linear" => drop(Linear::new(count(&case, "inputs"), count(&case, "outputs"), vb)?),
             "embedding" => {
-                drop(Embedding::new(count(&case, "rows"), count(&case, "size"), None, vb)?)
+                drop(Embedding::new(count(&case, "rows"), count(&case, "size"), None, vb)?);
             }
             _ if sizes(&case, "kernel").len() == 1 => conv::<1>(&case, &store)?,
             _ => conv::<2>(&case, &store)?,

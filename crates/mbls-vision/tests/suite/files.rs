@@ -266,7 +266,7 @@ fn many_threads_may_ask_at_once() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                (0..50).for_each(|i| assert_eq!(images.image(i).unwrap().pixels[0], i as u8))
+                (0..50).for_each(|i| assert_eq!(images.image(i).unwrap().pixels[0], i as u8));
             });
         }
     });

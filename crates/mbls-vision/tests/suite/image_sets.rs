@@ -136,7 +136,7 @@ fn wrong_tiny_imagenet_sets_are_named() {
             (0..499).for_each(|i| {
                 WNIDS
                     .iter()
-                    .for_each(|id| write(root, &format!("train/{id}/images/x{i}.JPEG"), "x"))
+                    .for_each(|id| write(root, &format!("train/{id}/images/x{i}.JPEG"), "x"));
             });
         },
         &["1..=500", "found 501"],

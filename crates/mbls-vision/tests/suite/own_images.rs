@@ -178,7 +178,7 @@ fn lists_have_names_or_numbers() {
 #[test]
 fn wrong_lists_are_named() {
     let wrong = |content: &str, parts: &[&str]| {
-        assert_error(list(content), &[&["list.csv"], parts].concat())
+        assert_error(list(content), &[&["list.csv"], parts].concat());
     };
     wrong("", &["line 1", "one column \"path\""]);
     wrong("path,label\n", &["number of images", "at least 1"]);

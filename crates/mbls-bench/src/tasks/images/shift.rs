@@ -42,7 +42,7 @@ impl<'a> ShiftSource<'a> {
         for other in &spec.outside {
             match locate(other, data) {
                 Some(folder) => {
-                    outside.push((other.name(), Source::load_test(other, &folder, files)?))
+                    outside.push((other.name(), Source::load_test(other, &folder, files)?));
                 }
                 None => {
                     console.say(&format!(

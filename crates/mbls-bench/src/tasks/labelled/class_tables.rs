@@ -224,7 +224,7 @@ mod tests {
             for (found, expected) in table.rows[row].1.iter().zip(expected) {
                 match (found, expected) {
                     (Some(found), Some(expected)) => {
-                        assert!((found - expected).abs() < 1e-12, "{:?}", table.rows[row])
+                        assert!((found - expected).abs() < 1e-12, "{:?}", table.rows[row]);
                     }
                     (found, expected) => assert_eq!(*found, expected, "{:?}", table.rows[row]),
                 }

@@ -127,7 +127,7 @@ pub(super) fn evaluate(
         confusions.extend(added.confusions);
         match (added.published, after.add(batch.pictures())?.published) {
             (Some((pixels, ece)), Some((_, ece_scaled))) => {
-                batches.push(BatchResult { pixels, ece, ece_scaled })
+                batches.push(BatchResult { pixels, ece, ece_scaled });
             }
             _ => empty_batches += 1,
         }

@@ -108,7 +108,7 @@ mod tests {
         let images =
             [image(&[0, 0, 1, 1], &[0, 0, 1, 1]), image(&[0, 1], &[1, 1]), image(&[], &[])];
         let close = |found: Option<f64>, expected: f64| {
-            assert!((found.unwrap() - expected).abs() < 1e-9, "{found:?}")
+            assert!((found.unwrap() - expected).abs() < 1e-9, "{found:?}");
         };
         close(overlap(&images, &[0, 1, 1]).unwrap().pixel_accuracy(), 6.0 / 8.0);
         // Class 0: 2 of 4; class 1: 4 of 6.

@@ -188,7 +188,7 @@ impl<'a> LabelledScores<'a> {
 pub(in crate::metric) fn at_place(mut error: Error, place: impl Fn(usize) -> usize) -> Error {
     match &mut error {
         Error::Value { row, .. } | Error::ProbabilitySum { row, .. } | Error::Label { row, .. } => {
-            *row = place(*row)
+            *row = place(*row);
         }
         _ => {}
     }

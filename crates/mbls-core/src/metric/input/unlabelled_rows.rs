@@ -287,10 +287,10 @@ impl<'a> UnlabelledRows<'a> {
         let (classes, b) = (self.classes, self.inverse_temperature);
         match &self.scores {
             StoredScores::F32(logits) if classes <= softmax::FEW => {
-                softmax::for_each_group(logits, classes, b, with)
+                softmax::for_each_group(logits, classes, b, with);
             }
             StoredScores::F64(logits) if classes <= softmax::FEW => {
-                softmax::for_each_group(logits, classes, b, with)
+                softmax::for_each_group(logits, classes, b, with);
             }
             _ => return false,
         }

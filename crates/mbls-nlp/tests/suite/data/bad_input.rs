@@ -60,7 +60,7 @@ fn entries_that_do_not_belong_into_an_archive_are_refused() {
     ] {
         let mut builder = builder(&path);
         GOOD.iter().for_each(|(name, content)| {
-            entry(&mut builder, name.as_bytes(), EntryType::Regular, content)
+            entry(&mut builder, name.as_bytes(), EntryType::Regular, content);
         });
         entry(&mut builder, name, kind, b"");
         builder.into_inner().unwrap().finish().unwrap();

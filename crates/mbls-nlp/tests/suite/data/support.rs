@@ -43,7 +43,7 @@ pub(crate) fn builder(path: &Path) -> Builder<GzEncoder<std::fs::File>> {
 pub(crate) fn archive(path: &Path, files: Files) {
     let mut builder = builder(path);
     files.iter().for_each(|(name, content)| {
-        entry(&mut builder, name.as_bytes(), EntryType::Regular, content)
+        entry(&mut builder, name.as_bytes(), EntryType::Regular, content);
     });
     builder.into_inner().unwrap().finish().unwrap();
 }

@@ -149,7 +149,7 @@ impl Offsets {
         let mut kernels = vec![T::zero(); weight.len()];
         let row = window * inputs;
         each_chunk(&mut kernels, row, &|i, kernels| {
-            transpose(chunk(weight, row, i), window, kernels)
+            transpose(chunk(weight, row, i), window, kernels);
         });
         kernels.into()
     }

@@ -79,7 +79,7 @@ fn a_mask_that_is_damaged() {
             fs::write(&path, &broken).unwrap();
             match decode_mask(&path, 1 << 20, 1 << 10) {
                 Ok(mask) => {
-                    assert_eq!((mask.height, mask.width, mask.classes.len()), (7, 13, 7 * 13))
+                    assert_eq!((mask.height, mask.width, mask.classes.len()), (7, 13, 7 * 13));
                 }
                 Err(_) => refused += 1,
             }

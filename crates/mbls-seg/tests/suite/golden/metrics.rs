@@ -186,7 +186,11 @@ fn almost_no_pixels() {
                 (0..area).filter(|&p| (1..classes).contains(&batch.labels[p])).collect();
             match foreground[..] {
                 [] => {
-                    assert_eq!((published.calibration, published.empty_batches), (None, 1), "{map}")
+                    assert_eq!(
+                        (published.calibration, published.empty_batches),
+                        (None, 1),
+                        "{map}"
+                    );
                 }
                 [pixel] => {
                     let scores: Vec<f32> =

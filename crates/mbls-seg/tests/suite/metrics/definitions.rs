@@ -67,7 +67,7 @@ fn top(pixels: &[Pixel], keep: impl Fn(&Pixel) -> bool) -> Vec<(f64, bool)> {
 fn close(what: &str, found: Option<f64>, expected: Option<f64>) {
     match (found, expected) {
         (Some(found), Some(expected)) => {
-            assert!((found - expected).abs() < 1e-9, "{what}: {found} and {expected}")
+            assert!((found - expected).abs() < 1e-9, "{what}: {found} and {expected}");
         }
         _ => assert_eq!(found, expected, "{what}"),
     }
