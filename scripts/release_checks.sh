@@ -29,8 +29,9 @@ trap 'rm -rf "$copy"' EXIT
 git archive HEAD | tar -x -C "$copy"
 (cd "$copy" && cargo +nightly update -Z minimal-versions && cargo check -p mbls-core --no-default-features && cargo check -p mbls-core)
 
-step the oldest supported compiler
-cargo +1.90 check -p mbls -p mbls-core
+step the oldest supported compilers, with candle and without
+cargo +1.94 check -p mbls
+cargo +1.90 check -p mbls-core -p mbls-io -p mbls-report --no-default-features
 
 step guide
 mdbook build docs
