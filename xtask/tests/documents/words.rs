@@ -33,10 +33,10 @@ fn plain_words_are_used() {
     let mut problems = Vec::new();
     for path in files(&[".md", ".rs", ".toml", ".py", ".txt", ".sh"]) {
         let name = shown(&path);
-        // The history keeps its names; results are what programs printed.
+        // The changelog keeps old names; results other than Markdown are output of programs.
         let is_exempt = ["CHANGELOG.md", "_typos.toml"].contains(&&*name)
             || name.contains("documents/words.rs")
-            || name.contains("results/");
+            || (name.contains("results/") && !name.ends_with(".md"));
         if is_exempt {
             continue;
         }
