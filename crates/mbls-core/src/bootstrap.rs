@@ -53,8 +53,11 @@ impl Interval {
 ///     let mean = |rows: &[u32]| rows.iter().map(|&i| errors[i as usize]).sum::<f64>() / 5.0;
 ///     resampled_values(5, 1000, 0, mean).expect("means are finite")
 /// });
-/// let differences = means[0].iter().zip(&means[1]).map(|(left, right)| left - right).collect();
-/// assert!(Interval::of_values(differences, 0.95).expect("differences are finite").excludes_zero());
+/// let differences =
+///     means[0].iter().zip(&means[1]).map(|(left, right)| left - right).collect();
+/// assert!(
+///     Interval::of_values(differences, 0.95).expect("differences are finite").excludes_zero()
+/// );
 /// ```
 pub fn resampled_values<S: Into<Option<f64>>>(
     n: usize,
@@ -81,8 +84,11 @@ pub fn resampled_values<S: Into<Option<f64>>>(
 /// use mbls_core::bootstrap::percentile_interval;
 ///
 /// let sample = [0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0];
-/// let mean = |indices: &[u32]| indices.iter().map(|&i| sample[i as usize]).sum::<f64>() / indices.len() as f64;
-/// let interval = percentile_interval(sample.len(), 1000, 0.9, 0, mean).expect("a mean is finite");
+/// let mean = |indices: &[u32]| {
+///     indices.iter().map(|&i| sample[i as usize]).sum::<f64>() / indices.len() as f64
+/// };
+/// let interval =
+///     percentile_interval(sample.len(), 1000, 0.9, 0, mean).expect("a mean is finite");
 /// assert!(interval.low < 0.8 && 0.8 < interval.high);
 /// ```
 ///
@@ -128,10 +134,16 @@ pub struct PairedDifference {
 /// use mbls_core::bootstrap::paired_difference;
 ///
 /// let (left, right) = ([0.3, 0.1, 0.5, 0.4, 0.2], [0.2, 0.0, 0.4, 0.3, 0.1]);
-/// let mean = |errors: [f64; 5]| move |rows: &[u32]| rows.iter().map(|&i| errors[i as usize]).sum::<f64>() / 5.0;
-/// let difference = paired_difference(5, 1000, 0.95, 0, mean(left), mean(right)).expect("means are finite");
+/// let mean = |errors: [f64; 5]| {
+///     move |rows: &[u32]| rows.iter().map(|&i| errors[i as usize]).sum::<f64>() / 5.0
+/// };
+/// let difference =
+///     paired_difference(5, 1000, 0.95, 0, mean(left), mean(right)).expect("means are finite");
 /// // Means vary by far more than 0.1, their difference does not.
-/// assert!((difference.interval.low - 0.1).abs() < 1e-12 && (difference.interval.high - 0.1).abs() < 1e-12);
+/// assert!(
+///     (difference.interval.low - 0.1).abs() < 1e-12
+///         && (difference.interval.high - 0.1).abs() < 1e-12
+/// );
 /// assert_eq!(difference.fraction_not_positive, 0.0);
 /// ```
 ///

@@ -63,10 +63,13 @@
 //! ```
 //! use mbls_core::metric::{ClassificationMetrics, Metric, measure_logits};
 //!
-//! let measure = |logits: &[f32], labels: &[u32]| measure_logits(&ClassificationMetrics::new(15)?, logits, 2, labels);
+//! let measure = |logits: &[f32], labels: &[u32]| {
+//!     measure_logits(&ClassificationMetrics::new(15)?, logits, 2, labels)
+//! };
 //! let shards = [measure(&[4.0, 0.0, 0.0, 3.0], &[0, 1])?, measure(&[2.0, 0.0], &[1])?];
 //! // Each machine writes its state to a file.
-//! let files: Vec<String> = shards.iter().map(|shard| serde_json::to_string(shard).expect("JSON")).collect();
+//! let files: Vec<String> =
+//!     shards.iter().map(|shard| serde_json::to_string(shard).expect("JSON")).collect();
 //!
 //! // One machine reads and merges them. The result is bit-identical to one pass over all rows.
 //! let mut merged = ClassificationMetrics::new(15)?;

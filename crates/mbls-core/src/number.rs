@@ -13,7 +13,8 @@
 //!     nll: f64,
 //! }
 //!
-//! let text = serde_json::to_string(&Report { nll: f64::INFINITY }).expect("an infinity is a string");
+//! let text =
+//!     serde_json::to_string(&Report { nll: f64::INFINITY }).expect("an infinity is a string");
 //! assert_eq!(text, r#"{"nll":"inf"}"#);
 //! let read: Report = serde_json::from_str(&text).expect("it was written");
 //! assert_eq!(read.nll, f64::INFINITY);

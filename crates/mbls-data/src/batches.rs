@@ -29,7 +29,9 @@ use crate::{Collate, DataLoader, Dataset, Epoch};
 /// #     }
 /// # }
 /// fn largest(batches: &dyn Batches<Vec<usize>>) -> Result<usize> {
-///     batches.epoch(0).try_fold(0, |largest, batch| Ok(batch?.into_iter().fold(largest, usize::max)))
+///     batches
+///         .epoch(0)
+///         .try_fold(0, |largest, batch| Ok(batch?.into_iter().fold(largest, usize::max)))
 /// }
 ///
 /// let config = LoaderConfig { batch_size: 4, ..LoaderConfig::default() };

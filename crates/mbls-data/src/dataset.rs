@@ -16,7 +16,11 @@ use std::sync::Arc;
 ///         self.0
 ///     }
 ///     fn get(&self, index: usize, _seed: Seed) -> Result<usize> {
-///         if index < self.0 { Ok(index * index) } else { Err(Error::Index { index, len: self.0 }) }
+///         if index < self.0 {
+///             Ok(index * index)
+///         } else {
+///             Err(Error::Index { index, len: self.0 })
+///         }
 ///     }
 /// }
 ///

@@ -75,7 +75,8 @@ impl Error {
     /// use mbls_data::{Seed, stratified_split};
     ///
     /// let names = ["cat", "dog"].map(str::to_owned);
-    /// let error = stratified_split(&[0, 0, 1, 0], &[2, 2], Seed(1)).map_err(|error| error.with_class_names(&names));
+    /// let error = stratified_split(&[0, 0, 1, 0], &[2, 2], Seed(1))
+    ///     .map_err(|error| error.with_class_names(&names));
     /// assert_eq!(
     ///     error.unwrap_err().to_string(),
     ///     "cannot split: class 1 (dog) has 1 items, fewer than the 2 parts"

@@ -48,10 +48,19 @@ pub struct Label {
 /// use mbls_io::{Label, LabelColumn, Labels, Written};
 ///
 /// let labels = ["4", "0", "4"].map(str::to_owned).into_iter().zip(2..);
-/// let labels: Vec<Label> = labels.map(|(text, line)| Label { text, line, written: Written::Text }).collect();
-/// let column = LabelColumn { path: "tweets.csv".as_ref(), name: "polarity", labels: &labels, items: "texts" };
+/// let labels: Vec<Label> =
+///     labels.map(|(text, line)| Label { text, line, written: Written::Text }).collect();
+/// let column = LabelColumn {
+///     path: "tweets.csv".as_ref(),
+///     name: "polarity",
+///     labels: &labels,
+///     items: "texts",
+/// };
 /// let classes = column.classes(None, Labels::Auto)?;
-/// assert_eq!((classes.labels, classes.names), (vec![1, 0, 1], vec!["0".to_owned(), "4".to_owned()]));
+/// assert_eq!(
+///     (classes.labels, classes.names),
+///     (vec![1, 0, 1], vec!["0".to_owned(), "4".to_owned()])
+/// );
 /// assert_eq!(classes.reading.to_string(), "labels are numbers: 0 is class 0, 4 is class 1");
 /// # Ok::<(), mbls_io::Error>(())
 /// ```

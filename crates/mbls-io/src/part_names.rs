@@ -90,7 +90,10 @@ impl PartEntries {
     ///
     /// let names = ["Train", "notes", "valid"].map(str::to_owned);
     /// let parts = PartEntries::find("pets".as_ref(), names, |name| Some(name))?;
-    /// assert_eq!((parts.train.as_deref(), parts.validation.as_deref(), parts.test), (Some("Train"), Some("valid"), None));
+    /// assert_eq!(
+    ///     (parts.train.as_deref(), parts.validation.as_deref(), parts.test),
+    ///     (Some("Train"), Some("valid"), None)
+    /// );
     /// assert_eq!(parts.others, ["notes"]);
     /// # Ok::<(), mbls_io::Error>(())
     /// ```

@@ -18,11 +18,12 @@
 //!
 //! ```
 //! use candle_core::{DType, Device, Module, Tensor};
-//! use mbls_nn::{Optimizer, ParamStore, SgdConfig, Sgd, backward, Linear};
+//! use mbls_nn::{Linear, Optimizer, ParamStore, Sgd, SgdConfig, backward};
 //!
 //! let store = ParamStore::new(7, DType::F32, &Device::Cpu);
 //! let layer = Linear::new(3, 2, store.var_builder().pp("fc"))?;
-//! let mut optimizer = Sgd::new(store.parameters(), SgdConfig { momentum: 0.9, ..Default::default() })?;
+//! let mut optimizer =
+//!     Sgd::new(store.parameters(), SgdConfig { momentum: 0.9, ..Default::default() })?;
 //! let x = Tensor::ones((4, 3), DType::F32, &Device::Cpu)?;
 //! let loss = |layer: &Linear| layer.forward(&x)?.sqr()?.mean_all();
 //! let before = loss(&layer)?;

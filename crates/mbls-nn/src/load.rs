@@ -53,7 +53,10 @@ impl ParamStore {
     /// BatchNorm2d::new(2, network.var_builder().pp("encoder.bn"))?;
     /// let checkpoint = Checkpoint::from_bytes(classifier.to_safetensors()?)?;
     /// let report = network.load_part("encoder", &checkpoint, Fit::Except(&["fc"]))?;
-    /// assert_eq!((report.loaded.len(), report.unexpected), (4, vec!["fc.bias".into(), "fc.weight".into()]));
+    /// assert_eq!(
+    ///     (report.loaded.len(), report.unexpected),
+    ///     (4, vec!["fc.bias".into(), "fc.weight".into()])
+    /// );
     /// # Ok::<(), mbls_nn::Error>(())
     /// ```
     pub fn load_part(&self, part: &str, checkpoint: &Checkpoint, fit: Fit) -> Result<LoadReport> {

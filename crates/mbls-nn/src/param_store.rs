@@ -32,7 +32,8 @@ pub const BUFFER_NAMES: [&str; 3] = ["running_mean", "running_var", "num_batches
 ///
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 /// let _bn = BatchNorm2d::new(8, store.var_builder().pp("bn1"))?;
-/// let names = |vars: Vec<(String, _)>| vars.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+/// let names =
+///     |vars: Vec<(String, _)>| vars.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
 /// assert_eq!(names(store.parameters()), ["bn1.bias", "bn1.weight"]);
 /// assert_eq!(names(store.buffers()), ["bn1.running_mean", "bn1.running_var"]);
 /// # Ok::<(), mbls_nn::Error>(())
@@ -87,7 +88,14 @@ impl ParamStore {
     /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
     /// Linear::new(8, 3, store.var_builder().pp("fc"))?;
     /// BatchNorm2d::new(8, store.var_builder().pp("bn1"))?;
-    /// let expected = ["fc.weight", "fc.bias", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var"];
+    /// let expected = [
+    ///     "fc.weight",
+    ///     "fc.bias",
+    ///     "bn1.weight",
+    ///     "bn1.bias",
+    ///     "bn1.running_mean",
+    ///     "bn1.running_var",
+    /// ];
     /// assert_eq!(store.names(), expected);
     /// # Ok::<(), mbls_nn::Error>(())
     /// ```
@@ -115,7 +123,10 @@ impl ParamStore {
     /// let store = ParamStore::new(0, DType::F32, &Device::Cpu);
     /// let layer = Linear::new(64, 10, store.var_builder().pp("head"))?;
     /// store.initialise("head.bias", Init::Const(0.0))?;
-    /// store.initialise_truncated("head.weight", TruncatedNormal { std: 0.02, ..Default::default() })?;
+    /// store.initialise_truncated(
+    ///     "head.weight",
+    ///     TruncatedNormal { std: 0.02, ..Default::default() },
+    /// )?;
     /// assert_eq!(layer.bias().unwrap().to_vec1::<f32>()?, [0.0; 10]);
     /// # Ok::<(), mbls_nn::Error>(())
     /// ```

@@ -15,7 +15,11 @@
 //! let mut bins = ReliabilityBins::new(10)?;
 //! bins.update(&Predictions::from_probs(&[0.75, 0.25, 0.25, 0.75], 2, &[0, 0])?)?;
 //! let reliability = bins.value().expect("two rows were added");
-//! let ece = Summary { mean: reliability.ece(), std: None, interval: Some(Interval { low: 0.25, high: 0.75, level: 0.95 }) };
+//! let ece = Summary {
+//!     mean: reliability.ece(),
+//!     std: None,
+//!     interval: Some(Interval { low: 0.25, high: 0.75, level: 0.95 }),
+//! };
 //! let loss = LossReport {
 //!     id: "ce".into(),
 //!     title: "Cross-entropy".into(),

@@ -15,10 +15,14 @@ use std::sync::Arc;
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
-/// use mbls_vision::{AugmentedImages, LabelledImages, transform::{Normalise, PadCropFlip}};
+/// use mbls_vision::{
+///     AugmentedImages, LabelledImages,
+///     transform::{Normalise, PadCropFlip},
+/// };
 /// use std::sync::Arc;
 ///
-/// let images = Arc::new(LabelledImages::new("tiny", [1, 2, 2], vec![255; 12], vec![0, 1, 0], 2, 255)?);
+/// let images =
+///     Arc::new(LabelledImages::new("tiny", [1, 2, 2], vec![255; 12], vec![0, 1, 0], 2, 255)?);
 /// let train = AugmentedImages::new(images, vec![2, 1])?
 ///     .with_augmentation(PadCropFlip { padding: 1, flip: true })
 ///     .with_normalisation(Normalise::new(vec![0.5], vec![0.5])?)?;

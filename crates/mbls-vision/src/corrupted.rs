@@ -12,8 +12,16 @@ use std::sync::Arc;
 /// use mbls_vision::{Corrupted, ImageSource, LabelledImages};
 /// use std::sync::Arc;
 ///
-/// let clean = Arc::new(LabelledImages::new("tiny", [1, 1, 2], vec![0, 255, 51, 0], vec![1, 0], 2, 255)?);
-/// let noisy = Corrupted::new(clean, Corruption { kind: CorruptionKind::GaussianNoise, severity: 3 })?;
+/// let clean = Arc::new(LabelledImages::new(
+///     "tiny",
+///     [1, 1, 2],
+///     vec![0, 255, 51, 0],
+///     vec![1, 0],
+///     2,
+///     255,
+/// )?);
+/// let noisy =
+///     Corrupted::new(clean, Corruption { kind: CorruptionKind::GaussianNoise, severity: 3 })?;
 /// assert_eq!(noisy.name(), "tiny, gaussian-noise 3");
 /// assert_eq!(noisy.image(1)?, noisy.image(1)?);
 /// # Ok::<(), mbls_vision::Error>(())

@@ -13,7 +13,8 @@ use mbls_io::Fingerprint;
 /// use mbls_data::{Dataset, Seed};
 /// use mbls_vision::LabelledImages;
 ///
-/// let images = LabelledImages::new("tiny", [1, 1, 2], vec![0, 255, 51, 0], vec![1, 0], 2, 255)?;
+/// let images =
+///     LabelledImages::new("tiny", [1, 1, 2], vec![0, 255, 51, 0], vec![1, 0], 2, 255)?;
 /// assert_eq!(images.len(), 2);
 /// assert_eq!(images.get(1, Seed(0))?.pixels, [0.2, 0.0]);
 /// assert!(LabelledImages::new("tiny", [1, 1, 2], vec![0, 255], vec![2], 2, 255).is_err());

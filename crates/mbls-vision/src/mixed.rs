@@ -86,7 +86,8 @@ impl Mix {
 /// use mbls_vision::{LabelledImages, Mix, Mixed};
 /// use std::sync::Arc;
 ///
-/// let images = Arc::new(LabelledImages::new("tiny", [1, 1, 1], vec![0, 255], vec![0, 1], 2, 255)?);
+/// let images =
+///     Arc::new(LabelledImages::new("tiny", [1, 1, 1], vec![0, 255], vec![0, 1], 2, 255)?);
 /// let mixed = Mixed::new(images, Mix::Mixup { alpha: 0.4, probability: 1.0 })?;
 /// let sample = mixed.get(0, Seed(5))?;
 /// let partner = sample.partner.unwrap();

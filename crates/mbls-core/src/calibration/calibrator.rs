@@ -45,7 +45,10 @@ pub trait Calibrator: Send + Sync {
 /// }
 ///
 /// let scores = Scores::from_logits(&[2.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 2.0], 2)?;
-/// assert_eq!(fitted::<TemperatureScaling>(&scores)?.len(), fitted::<VectorScaling>(&scores)?.len());
+/// assert_eq!(
+///     fitted::<TemperatureScaling>(&scores)?.len(),
+///     fitted::<VectorScaling>(&scores)?.len()
+/// );
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 pub trait Fit: Calibrator + Sized {

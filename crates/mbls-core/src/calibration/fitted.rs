@@ -85,12 +85,20 @@ impl Calibrator for FittedCalibrator {
 /// finite or out of range and inconsistent shapes are errors.
 ///
 /// ```
-/// use mbls_core::calibration::{CalibratorSpec, MulticlassReduction, SavedCalibrator, Scores};
+/// use mbls_core::calibration::{
+///     CalibratorSpec, MulticlassReduction, SavedCalibrator, Scores,
+/// };
 ///
 /// let scores = Scores::from_probs(&[0.3, 0.7, 0.4, 0.6, 0.9, 0.1], 2)?;
-/// let fitted = CalibratorSpec::Isotonic { reduction: MulticlassReduction::Binary }.fit(&scores, &[1, 0, 0])?;
-/// let text = serde_json::to_string(&SavedCalibrator::from(fitted.clone())).expect("numbers are finite");
-/// assert!(text.starts_with(r#"{"version":1,"calibrator":{"kind":"isotonic","reduction":"binary","#));
+/// let fitted = CalibratorSpec::Isotonic { reduction: MulticlassReduction::Binary }
+///     .fit(&scores, &[1, 0, 0])?;
+/// let text = serde_json::to_string(&SavedCalibrator::from(fitted.clone()))
+///     .expect("numbers are finite");
+/// assert!(
+///     text.starts_with(
+///         r#"{"version":1,"calibrator":{"kind":"isotonic","reduction":"binary","#
+///     )
+/// );
 /// let read: SavedCalibrator = serde_json::from_str(&text).expect("it was saved");
 /// assert_eq!(read.into_calibrator(), fitted);
 /// # Ok::<(), mbls_core::Error>(())

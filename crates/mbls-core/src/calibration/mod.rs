@@ -19,7 +19,8 @@
 //! use mbls_core::metric::{Metric, NegativeLogLikelihood};
 //!
 //! let validation = Scores::from_logits(&[3.0, 0.0, 0.0, 3.0, 3.0, 0.0, 0.0, 3.0], 2)?;
-//! let calibrator = CalibratorSpec::Isotonic { reduction: MulticlassReduction::TopLabel }.fit(&validation, &[0, 1, 0, 0])?;
+//! let calibrator = CalibratorSpec::Isotonic { reduction: MulticlassReduction::TopLabel }
+//!     .fit(&validation, &[0, 1, 0, 0])?;
 //!
 //! let test = Scores::from_logits(&[3.0, 0.0], 2)?;
 //! let mut nll = NegativeLogLikelihood::new();

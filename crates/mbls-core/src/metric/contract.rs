@@ -119,7 +119,10 @@ pub trait Metric: Clone + Send {
 /// ```
 /// use mbls_core::metric::{Accuracy, BrierScore, PredictionMetric, Predictions};
 ///
-/// fn value<M: PredictionMetric>(metric: &M, rows: &Predictions) -> mbls_core::Result<Option<M::Value>> {
+/// fn value<M: PredictionMetric>(
+///     metric: &M,
+///     rows: &Predictions,
+/// ) -> mbls_core::Result<Option<M::Value>> {
 ///     let mut metric = metric.empty();
 ///     metric.update(rows)?;
 ///     Ok(metric.value())

@@ -52,7 +52,9 @@ pub trait RowSums: MetricState + Clone + Default + Send {
 ///
 /// ```
 /// use mbls_core::Result;
-/// use mbls_core::metric::{FixedSum, MetricState, Predictions, RowMean, RowSums, measure_probs};
+/// use mbls_core::metric::{
+///     FixedSum, MetricState, Predictions, RowMean, RowSums, measure_probs,
+/// };
 /// use serde::{Deserialize, Serialize};
 ///
 /// /// The mean probability of the label.
@@ -70,7 +72,8 @@ pub trait RowSums: MetricState + Clone + Default + Send {
 /// impl RowSums for LabelProbability {
 ///     fn of(rows: &Predictions) -> Result<Self> {
 ///         let mut sums = Self { n: rows.rows() as u64, ..Self::default() };
-///         (0..rows.rows()).try_for_each(|row| sums.sum.add(rows.log_prob_of_label(row).exp()))?;
+///         (0..rows.rows())
+///             .try_for_each(|row| sums.sum.add(rows.log_prob_of_label(row).exp()))?;
 ///         Ok(sums)
 ///     }
 ///
@@ -90,11 +93,20 @@ pub trait RowSums: MetricState + Clone + Default + Send {
 ///
 ///     fn check(&self) -> Result<()> {
 ///         let possible = (0.0..=self.n as f64).contains(&self.sum.to_f64());
-///         if possible { Ok(()) } else { Err(Self::invalid("a sum that no probabilities produce")) }
+///         if possible {
+///             Ok(())
+///         } else {
+///             Err(Self::invalid("a sum that no probabilities produce"))
+///         }
 ///     }
 /// }
 ///
-/// let metric = measure_probs(&RowMean::<LabelProbability>::new(), &[0.75, 0.25, 0.5, 0.5], 2, &[0, 1])?;
+/// let metric = measure_probs(
+///     &RowMean::<LabelProbability>::new(),
+///     &[0.75, 0.25, 0.5, 0.5],
+///     2,
+///     &[0, 1],
+/// )?;
 /// let saved = serde_json::to_string(&metric).expect("numbers");
 /// assert!(saved.starts_with(r#"{"metric":"label-probability","version":1,"state":{"n":2,"#));
 /// # Ok::<(), mbls_core::Error>(())

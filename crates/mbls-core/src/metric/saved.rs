@@ -57,7 +57,10 @@ pub trait MetricState: Sized {
 ///     fn try_from(saved: Saved<Counts>) -> Result<Self, Error> {
 ///         let counts = saved.into_state();
 ///         if counts.wrong > counts.n {
-///             return Err(Counts::invalid(format!("{} of {} rows are wrong", counts.wrong, counts.n)));
+///             return Err(Counts::invalid(format!(
+///                 "{} of {} rows are wrong",
+///                 counts.wrong, counts.n
+///             )));
 ///         }
 ///         Ok(Self(counts))
 ///     }
@@ -65,9 +68,17 @@ pub trait MetricState: Sized {
 ///
 /// let saved = serde_json::to_string(&Errors(Counts { n: 3, wrong: 1 })).expect("numbers");
 /// assert_eq!(saved, r#"{"metric":"errors","version":1,"state":{"n":3,"wrong":1}}"#);
-/// let refused = |text: String| serde_json::from_str::<Errors>(&text).err().expect("an error").to_string();
-/// assert!(refused(saved.replace(":1,\"s", ":2,\"s")).starts_with("version 2 of errors: expected 1"));
-/// assert!(refused(saved.replace(":3", ":0")).starts_with("state of errors: 1 of 0 rows are wrong"));
+/// let refused = |text: String| {
+///     serde_json::from_str::<Errors>(&text).err().expect("an error").to_string()
+/// };
+/// assert!(
+///     refused(saved.replace(":1,\"s", ":2,\"s"))
+///         .starts_with("version 2 of errors: expected 1")
+/// );
+/// assert!(
+///     refused(saved.replace(":3", ":0"))
+///         .starts_with("state of errors: 1 of 0 rows are wrong")
+/// );
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, bound(deserialize = "S: MetricState + Deserialize<'de>"))]

@@ -21,7 +21,8 @@ use std::fmt;
 /// let optimizer = checkpoint.root().get("optimizer").expect("an optimizer");
 /// let group = optimizer.get("param_groups").and_then(|groups| groups.get(0));
 /// let learning_rate = group.and_then(|group| group.get("lr")?.as_f64());
-/// let state = optimizer.get("state").and_then(|state| state.get(0)).expect("a first parameter");
+/// let state =
+///     optimizer.get("state").and_then(|state| state.get(0)).expect("a first parameter");
 /// let momentum = state.get("momentum_buffer").expect("a momentum").array()?;
 /// # Ok::<(), mbls_io::Error>(())
 /// ```

@@ -18,7 +18,11 @@
 //! let tokenizer = WordTokenizer::fit(WordRule::Keras, &["a fine day", "a poor day"], None)?;
 //! let network = Architecture::BiGru.network(2, 50);
 //! let store = ParamStore::new(1, DType::F32, &Device::Cpu);
-//! let words = WordTable::trained(tokenizer.vocabulary().len() + 1, 50, store.var_builder().pp("embedding"))?;
+//! let words = WordTable::trained(
+//!     tokenizer.vocabulary().len() + 1,
+//!     50,
+//!     store.var_builder().pp("embedding"),
+//! )?;
 //! network.clone().build(Options::default(), store.var_builder())?;
 //! // Logits and labels of the validation and the test split.
 //! let classes = ["bad", "good"].map(str::to_owned).to_vec();
@@ -26,14 +30,18 @@
 //! record.assess(&[0.2, 0.1, 0.3, 0.4], &[0, 0])?;
 //!
 //! let provenance = Default::default();
-//! let settings = ClassifierSettings { network, tokenizer, length: 20, batch: 32, record, provenance };
+//! let settings =
+//!     ClassifierSettings { network, tokenizer, length: 20, batch: 32, record, provenance };
 //! let folder = tempfile::tempdir()?;
-//! CalibratedClassifier::new(settings, words.vectors(), &store.state(), &Device::Cpu)?.save(folder.path())?;
+//! CalibratedClassifier::new(settings, words.vectors(), &store.state(), &Device::Cpu)?
+//!     .save(folder.path())?;
 //!
 //! // In another program:
 //! let classifier = CalibratedClassifier::load(folder.path(), &Device::Cpu)?;
 //! let found = classifier.classify("What a fine day!")?;
-//! assert!(["bad", "good"].contains(&found.answer.name.as_str()) && found.answer.confidence >= 0.5);
+//! assert!(
+//!     ["bad", "good"].contains(&found.answer.name.as_str()) && found.answer.confidence >= 0.5
+//! );
 //! assert_eq!((found.words, found.known_words), (4, 3));
 //! let bin = &found.answer.bin;
 //! assert!(bin.lower < found.answer.confidence && found.answer.confidence <= bin.upper);

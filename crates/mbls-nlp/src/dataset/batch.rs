@@ -45,7 +45,8 @@ impl TextBatch {
 /// use mbls_nlp::text::PadConfig;
 ///
 /// let collate = TextCollate::new(PadConfig { length: 3, value: 0 })?;
-/// let items = [&[1, 2, 3, 4][..], &[5]].map(|ids| TokenisedText { ids: ids.to_vec(), label: 1 });
+/// let items =
+///     [&[1, 2, 3, 4][..], &[5]].map(|ids| TokenisedText { ids: ids.to_vec(), label: 1 });
 /// let batch = collate.collate(items.to_vec())?;
 /// assert_eq!((batch.ids, batch.shape), (vec![2, 3, 4, 0, 0, 5], [2, 3]));
 /// # Ok::<(), mbls_nlp::Error>(())

@@ -16,7 +16,10 @@ use std::ops::Range;
 /// let division = Division { train: 0..6, validation: None, test: Some(6..10) };
 /// let labels = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1];
 /// let parts = division.split(&labels, &[0, 1, 7, 3, 4, 5, 6, 7, 8, 9], 2, 4, Seed(1))?;
-/// assert_eq!((parts.train.len(), parts.validation.len(), parts.test), (3, 2, vec![6, 7, 8, 9]));
+/// assert_eq!(
+///     (parts.train.len(), parts.validation.len(), parts.test),
+///     (3, 2, vec![6, 7, 8, 9])
+/// );
 /// assert!(!parts.train.contains(&2));
 /// # Ok::<(), mbls_nlp::Error>(())
 /// ```

@@ -90,7 +90,10 @@ impl Protocol {
 ///
 /// ```
 /// let parts = mbls_nlp::dataset::published_split(19_997, 1)?;
-/// assert_eq!((parts.train.len(), parts.validation.len(), parts.test.len()), (15_098, 900, 3_999));
+/// assert_eq!(
+///     (parts.train.len(), parts.validation.len(), parts.test.len()),
+///     (15_098, 900, 3_999)
+/// );
 /// # Ok::<(), mbls_nlp::Error>(())
 /// ```
 pub fn published_split(n: usize, seed: u32) -> Result<Parts> {

@@ -8,7 +8,8 @@ use crate::{Error, Result};
 /// use mbls_nlp::dataset::LabelledTexts;
 ///
 /// let names = ["ham", "spam"].map(str::to_owned).to_vec();
-/// let texts = LabelledTexts::new("mail", vec!["Hello".into(), "Buy!".into()], vec![0, 1], names)?;
+/// let texts =
+///     LabelledTexts::new("mail", vec!["Hello".into(), "Buy!".into()], vec![0, 1], names)?;
 /// assert_eq!((texts.len(), texts.classes()), (2, 2));
 /// # Ok::<(), mbls_nlp::Error>(())
 /// ```

@@ -24,7 +24,10 @@ pub struct TokenisedText {
 /// let texts = vec!["the fox".to_owned(), "a dog, a fox".to_owned(), "?".to_owned()];
 /// let tokenizer = WordTokenizer::fit(WordRule::Keras, &texts, None)?;
 /// let names = ["x", "y"].map(str::to_owned).to_vec();
-/// let set = TokenisedTexts::new(&LabelledTexts::new("tiny", texts, vec![0, 1, 1], names)?, &tokenizer)?;
+/// let set = TokenisedTexts::new(
+///     &LabelledTexts::new("tiny", texts, vec![0, 1, 1], names)?,
+///     &tokenizer,
+/// )?;
 /// assert_eq!(set.get(1, Seed(0))?.ids, [2, 4, 2, 1]);
 /// assert_eq!((set.len(), set.without_tokens()), (3, 1));
 /// # Ok::<(), mbls_nlp::Error>(())

@@ -20,7 +20,12 @@ use candle_nn::ModuleT;
 ///
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 /// let words = WordTable::trained(2000, 50, store.var_builder().pp("embedding"))?;
-/// let network = "text-cnn".parse::<Architecture>()?.build(20, words.dim(), Options::default(), store.var_builder())?;
+/// let network = "text-cnn".parse::<Architecture>()?.build(
+///     20,
+///     words.dim(),
+///     Options::default(),
+///     store.var_builder(),
+/// )?;
 /// let model = TextClassifier::new(words, network);
 /// let texts = Tensor::new(&[[0u32, 0, 0, 7, 1999], [5, 4, 3, 2, 1]], &Device::Cpu)?;
 /// assert_eq!(model.forward_t(&texts, false)?.dims(), [2, 20]);

@@ -87,8 +87,10 @@ impl GlobalPoolingCnnConfig {
 /// use mbls_nn::ParamStore;
 ///
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
-/// let model = GlobalPoolingCnn::new(GlobalPoolingCnnConfig::new(100, 20), store.var_builder())?;
-/// let logits = model.forward_t(&Tensor::zeros((2, 50, 100), DType::F32, &Device::Cpu)?, false)?;
+/// let model =
+///     GlobalPoolingCnn::new(GlobalPoolingCnnConfig::new(100, 20), store.var_builder())?;
+/// let logits =
+///     model.forward_t(&Tensor::zeros((2, 50, 100), DType::F32, &Device::Cpu)?, false)?;
 /// assert_eq!(logits.dims(), [2, 20]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```

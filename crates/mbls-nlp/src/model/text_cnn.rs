@@ -71,7 +71,8 @@ impl TextCnnConfig {
 ///
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 /// let model = TextCnn::new(TextCnnConfig::new(100, 20), store.var_builder())?;
-/// let logits = model.forward_t(&Tensor::zeros((2, 50, 100), DType::F32, &Device::Cpu)?, false)?;
+/// let logits =
+///     model.forward_t(&Tensor::zeros((2, 50, 100), DType::F32, &Device::Cpu)?, false)?;
 /// assert_eq!(logits.dims(), [2, 20]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```

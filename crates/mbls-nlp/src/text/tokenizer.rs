@@ -48,7 +48,8 @@ pub trait Tokenizer: Send + Sync {
 /// ```
 /// use mbls_nlp::text::{Tokenizer, WordRule, WordTokenizer};
 ///
-/// let tokenizer = WordTokenizer::fit(WordRule::Keras, &["The fox -- the dog!", "the dog"], Some(3))?;
+/// let tokenizer =
+///     WordTokenizer::fit(WordRule::Keras, &["The fox -- the dog!", "the dog"], Some(3))?;
 /// assert_eq!(tokenizer.encode("A dog. The cat.")?, [2, 1]);
 /// assert_eq!(tokenizer.ids(), 3);
 /// let saved = serde_json::to_string(&tokenizer)?;

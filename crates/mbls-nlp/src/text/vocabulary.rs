@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 /// use mbls_nlp::text::{Vocabulary, WordRule};
 ///
 /// let words = Vocabulary::count(WordRule::Keras, &["a fox, a dog", "the dog"]);
-/// assert_eq!(words.words().collect::<Vec<_>>(), [("a", 2), ("dog", 2), ("fox", 1), ("the", 1)]);
+/// assert_eq!(
+///     words.words().collect::<Vec<_>>(),
+///     [("a", 2), ("dog", 2), ("fox", 1), ("the", 1)]
+/// );
 /// assert_eq!((words.id("dog"), words.word(4), words.id("cat")), (Some(2), Some("the"), None));
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]

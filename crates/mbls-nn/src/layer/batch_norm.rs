@@ -183,11 +183,18 @@ impl<const D: usize> BatchNorm<D> {
     /// use candle_nn::ModuleT;
     /// use mbls_nn::{BatchNorm2d, ParamStore, Relu};
     ///
-    /// let layer = BatchNorm2d::new(2, ParamStore::new(0, DType::F32, &Device::Cpu).var_builder())?;
-    /// let (x, residual) = (Tensor::randn(0f32, 1.0, (3, 2, 4, 4), &Device::Cpu)?, Tensor::ones((3, 2, 4, 4), DType::F32, &Device::Cpu)?);
+    /// let layer =
+    ///     BatchNorm2d::new(2, ParamStore::new(0, DType::F32, &Device::Cpu).var_builder())?;
+    /// let (x, residual) = (
+    ///     Tensor::randn(0f32, 1.0, (3, 2, 4, 4), &Device::Cpu)?,
+    ///     Tensor::ones((3, 2, 4, 4), DType::F32, &Device::Cpu)?,
+    /// );
     /// let apart = Relu.forward(&(layer.forward_t(&x, true)? + &residual)?)?;
     /// let together = layer.forward_relu(&x, Some(&residual), true)?;
-    /// assert_eq!(together.flatten_all()?.to_vec1::<f32>()?, apart.flatten_all()?.to_vec1::<f32>()?);
+    /// assert_eq!(
+    ///     together.flatten_all()?.to_vec1::<f32>()?,
+    ///     apart.flatten_all()?.to_vec1::<f32>()?
+    /// );
     /// # Ok::<(), candle_core::Error>(())
     /// ```
     pub fn forward_relu(

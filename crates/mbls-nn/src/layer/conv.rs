@@ -29,7 +29,7 @@ use candle_nn::{Init, VarBuilder};
 ///
 /// ```
 /// use candle_core::{DType, Device, Module, Tensor};
-/// use mbls_nn::{Conv2d, Conv1d, ParamStore, ConvConfig};
+/// use mbls_nn::{Conv1d, Conv2d, ConvConfig, ParamStore};
 ///
 /// let store = ParamStore::new(0, DType::F32, &Device::Cpu);
 /// let config = ConvConfig { stride: [2, 1], padding: [1, 0], ..ConvConfig::before_norm() };
@@ -37,7 +37,13 @@ use candle_nn::{Init, VarBuilder};
 /// let y = layer.forward(&Tensor::zeros((2, 3, 8, 7), DType::F32, &Device::Cpu)?)?;
 /// assert_eq!(y.dims(), [2, 16, 4, 3]);
 ///
-/// let layer = Conv1d::new(100, 128, [5], ConvConfig::<1>::default(), store.var_builder().pp("conv2"))?;
+/// let layer = Conv1d::new(
+///     100,
+///     128,
+///     [5],
+///     ConvConfig::<1>::default(),
+///     store.var_builder().pp("conv2"),
+/// )?;
 /// let y = layer.forward(&Tensor::zeros((2, 100, 30), DType::F32, &Device::Cpu)?)?;
 /// assert_eq!(y.dims(), [2, 128, 26]);
 /// # Ok::<(), candle_core::Error>(())

@@ -23,7 +23,7 @@ use candle_nn::VarBuilder;
 ///
 /// ```
 /// use candle_core::{DType, Device, Module, Tensor};
-/// use mbls_nn::{ConvEpilogue, ParamStore, Conv1dChannelsLast};
+/// use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, ParamStore};
 ///
 /// let store = ParamStore::new(0, DType::F32, &Device::Cpu);
 /// let layer = Conv1dChannelsLast::new(100, 128, 5, store.var_builder().pp("conv1"))?;

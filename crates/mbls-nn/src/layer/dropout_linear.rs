@@ -16,7 +16,8 @@ use candle_nn::{ModuleT, VarBuilder};
 /// use mbls_nn::{Dropout, DropoutLinear, ParamStore};
 ///
 /// let store = ParamStore::new(0, DType::F32, &Device::Cpu);
-/// let head = DropoutLinear::new(64, 10, store.var_builder().pp("fc"))?.with_dropout(Dropout::new(0.5, 7)?);
+/// let head = DropoutLinear::new(64, 10, store.var_builder().pp("fc"))?
+///     .with_dropout(Dropout::new(0.5, 7)?);
 /// let logits = head.forward_t(&Tensor::ones((5, 64), DType::F32, &Device::Cpu)?, true)?;
 /// assert_eq!(logits.dims(), [5, 10]);
 /// # Ok::<(), candle_core::Error>(())

@@ -80,7 +80,14 @@ pub trait Optimizer: Send {
 ///
 /// let json = r#"{"kind": "sgd", "momentum": 0.9, "weight_decay": 0.0005}"#;
 /// let config: OptimizerConfig = serde_json::from_str(json)?;
-/// assert_eq!(config, OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 5e-4, ..Default::default() }));
+/// assert_eq!(
+///     config,
+///     OptimizerConfig::Sgd(SgdConfig {
+///         momentum: 0.9,
+///         weight_decay: 5e-4,
+///         ..Default::default()
+///     })
+/// );
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -113,9 +113,17 @@ impl ParamGroup {
 /// Linear::new(8, 3, store.var_builder().pp("fc"))?;
 /// let parameters = Parameters::from(store.parameters()).with_groups(&[
 ///     ParamGroup { max_dims: Some(1), weight_decay: Some(0.0), ..Default::default() },
-///     ParamGroup { prefix: Some("fc.".into()), learning_rate_factor: Some(10.0), ..Default::default() },
+///     ParamGroup {
+///         prefix: Some("fc.".into()),
+///         learning_rate_factor: Some(10.0),
+///         ..Default::default()
+///     },
 /// ])?;
-/// let config = OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 5e-4, ..Default::default() });
+/// let config = OptimizerConfig::Sgd(SgdConfig {
+///     momentum: 0.9,
+///     weight_decay: 5e-4,
+///     ..Default::default()
+/// });
 /// let optimizer = config.build(parameters)?;
 /// # Ok::<(), mbls_nn::Error>(())
 /// ```

@@ -13,8 +13,14 @@ use serde::{Deserialize, Serialize};
 /// use mbls_nn::Schedule;
 ///
 /// let schedule = Schedule::MultiStep { milestones: vec![150, 250], gamma: 0.1 };
-/// let rates: Vec<f64> = [0, 149, 150, 349].map(|epoch| schedule.learning_rate(0.1, epoch, &[])).into();
-/// assert!(rates.iter().zip([0.1, 0.1, 0.01, 0.001]).all(|(rate, expected)| (rate / expected - 1.0).abs() < 1e-12));
+/// let rates: Vec<f64> =
+///     [0, 149, 150, 349].map(|epoch| schedule.learning_rate(0.1, epoch, &[])).into();
+/// assert!(
+///     rates
+///         .iter()
+///         .zip([0.1, 0.1, 0.01, 0.001])
+///         .all(|(rate, expected)| (rate / expected - 1.0).abs() < 1e-12)
+/// );
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -115,9 +121,14 @@ impl Schedule {
     /// ```
     /// use mbls_nn::{ReduceOnPlateau, Schedule};
     ///
-    /// let schedule = Schedule::ReduceOnPlateau(ReduceOnPlateau { patience: 1, factor: 0.5, ..Default::default() });
+    /// let schedule = Schedule::ReduceOnPlateau(ReduceOnPlateau {
+    ///     patience: 1,
+    ///     factor: 0.5,
+    ///     ..Default::default()
+    /// });
     /// let losses = [0.9, 0.7, 0.8, 0.7];
-    /// let rates: Vec<f64> = (0..5).map(|epoch| schedule.learning_rate(0.1, epoch, &losses[..epoch])).collect();
+    /// let rates: Vec<f64> =
+    ///     (0..5).map(|epoch| schedule.learning_rate(0.1, epoch, &losses[..epoch])).collect();
     /// assert_eq!(rates, [0.1, 0.1, 0.1, 0.1, 0.05]);
     /// ```
     pub fn learning_rate(&self, base: f64, epoch: usize, metrics: &[f64]) -> f64 {

@@ -44,7 +44,10 @@ pub struct SgdConfig {
 /// use mbls_nn::{Optimizer, Sgd, SgdConfig};
 ///
 /// let p = Var::new(&[1f64, 2.0], &Device::Cpu)?;
-/// let mut sgd = Sgd::new(vec![("p".into(), p.clone())], SgdConfig { momentum: 0.9, ..Default::default() })?;
+/// let mut sgd = Sgd::new(
+///     vec![("p".into(), p.clone())],
+///     SgdConfig { momentum: 0.9, ..Default::default() },
+/// )?;
 /// for _ in 0..2 {
 ///     sgd.step(&p.sum_all()?.backward()?, 0.1)?;
 /// }

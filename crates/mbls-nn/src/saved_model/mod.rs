@@ -24,15 +24,22 @@
 //!     const KIND: &'static str = "linear-model";
 //!
 //!     fn validate(&self) -> mbls_io::Result<()> {
-//!         if self.classes > 0 { Ok(()) } else { Err(mbls_io::Error::value("settings.classes", "at least 1", 0)) }
+//!         if self.classes > 0 {
+//!             Ok(())
+//!         } else {
+//!             Err(mbls_io::Error::value("settings.classes", "at least 1", 0))
+//!         }
 //!     }
 //! }
 //!
 //! let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 //! Linear::new(3, 2, store.var_builder().pp("fc"))?;
-//! let build = |settings: &Settings, vb: candle_nn::VarBuilder| Ok(Linear::new(3, settings.classes, vb.pp("fc"))?);
+//! let build = |settings: &Settings, vb: candle_nn::VarBuilder| {
+//!     Ok(Linear::new(3, settings.classes, vb.pp("fc"))?)
+//! };
 //! let folder = tempfile::tempdir().expect("a folder");
-//! SavedModel::new(Settings { classes: 2 }, &store.state(), &Device::Cpu, build)?.save(folder.path())?;
+//! SavedModel::new(Settings { classes: 2 }, &store.state(), &Device::Cpu, build)?
+//!     .save(folder.path())?;
 //!
 //! assert_eq!(saved_model::kind(folder.path())?, "linear-model");
 //! let loaded = SavedModel::load(folder.path(), &Device::Cpu, build)?;

@@ -62,8 +62,12 @@ impl SegmentationBatch {
 /// use mbls_vision::{Image, transform::Normalise};
 ///
 /// let collate = SegmentationCollate::new(&Normalise::imagenet())?;
-/// let image = Image { channels: 3, height: 1, width: 2, pixels: vec![0, 255, 0, 255, 0, 255] };
-/// let sample = SegmentationSample { image, mask: Mask { height: 1, width: 2, classes: vec![4, VOID] } };
+/// let image =
+///     Image { channels: 3, height: 1, width: 2, pixels: vec![0, 255, 0, 255, 0, 255] };
+/// let sample = SegmentationSample {
+///     image,
+///     mask: Mask { height: 1, width: 2, classes: vec![4, VOID] },
+/// };
 /// let batch = collate.collate(vec![sample])?;
 /// assert_eq!((batch.shape, &batch.labels[..]), ([1, 3, 1, 2], &[4, 255][..]));
 /// assert!((batch.pixels[0] + 0.485 / 0.229).abs() < 1e-6);

@@ -97,7 +97,8 @@ impl ClassList {
     /// ```
     /// use mbls_seg::dataset::ClassList;
     ///
-    /// let classes = ClassList::with_values(&[(255, "thing"), (0, "ground"), (7, "unlabelled")], &[128])?;
+    /// let classes =
+    ///     ClassList::with_values(&[(255, "thing"), (0, "ground"), (7, "unlabelled")], &[128])?;
     /// assert_eq!(classes.names(), ["ground", "thing"]);
     /// assert_eq!(classes.void_values(), [7, 128]);
     /// assert_eq!(classes.label(255), Some(1));

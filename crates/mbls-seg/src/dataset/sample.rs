@@ -40,7 +40,10 @@ impl Mask {
 /// use mbls_vision::Image;
 ///
 /// let image = Image { channels: 3, height: 1, width: 2, pixels: vec![9; 6] };
-/// let sample = SegmentationSample { image, mask: Mask { height: 1, width: 2, classes: vec![4, VOID] } };
+/// let sample = SegmentationSample {
+///     image,
+///     mask: Mask { height: 1, width: 2, classes: vec![4, VOID] },
+/// };
 /// sample.validate()?;
 /// assert!(!sample.is_all_void());
 /// # Ok::<(), mbls_data::Error>(())

@@ -27,12 +27,17 @@ use std::collections::btree_map::Entry;
 ///
 /// ```
 /// use mbls_core::metric::Metric;
-/// use mbls_seg::metric::{SegmentedImages, SegmentationMetrics, SegmentationSettings};
+/// use mbls_seg::metric::{SegmentationMetrics, SegmentationSettings, SegmentedImages};
 ///
 /// // One image of 1 x 3 pixels with two classes; the last pixel is void.
 /// let logits = [2.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 /// let mut metrics = SegmentationMetrics::new(2, SegmentationSettings::default())?;
-/// metrics.update(SegmentedImages { logits: (&logits).into(), shape: [1, 2, 1, 3], labels: (&[0, 0, 255]).into(), indices: &[0] })?;
+/// metrics.update(SegmentedImages {
+///     logits: (&logits).into(),
+///     shape: [1, 2, 1, 3],
+///     labels: (&[0, 0, 255]).into(),
+///     indices: &[0],
+/// })?;
 /// let report = metrics.value().expect("an image was added");
 /// assert_eq!((report.images, report.pixels, report.void_pixels), (1, 2, 1));
 /// assert_eq!(report.overlap.expect("two pixels count").pixel_accuracy, 0.5);

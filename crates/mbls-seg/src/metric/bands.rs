@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 /// let bands = DistanceBands::default();
 /// let names: Vec<String> = (0..bands.len()).map(|band| bands.name(band)).collect();
 /// assert_eq!(names, ["0-1", "2-4", "5-9", "10+"]);
-/// assert_eq!([0, 1, 2, 9, 10, u32::MAX].map(|distance| bands.band(distance)), [0, 0, 1, 2, 3, 3]);
+/// assert_eq!(
+///     [0, 1, 2, 9, 10, u32::MAX].map(|distance| bands.band(distance)),
+///     [0, 0, 1, 2, 3, 3]
+/// );
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,8 @@ use std::path::Path;
 /// ```
 /// use mbls_seg::metric::ImageMaps;
 ///
-/// let maps = ImageMaps::new(&[2.0, 0.0, 0.0, 0.0, 1.0, 0.0], [2, 1, 3], &[0, 0, 255], &[255])?;
+/// let maps =
+///     ImageMaps::new(&[2.0, 0.0, 0.0, 0.0, 1.0, 0.0], [2, 1, 3], &[0, 0, 255], &[255])?;
 /// assert_eq!(maps.confidences()[1], Some(0.731_058_6));
 /// assert_eq!(maps.errors(), [Some(false), Some(true), None]);
 /// let png = maps.error_png()?;

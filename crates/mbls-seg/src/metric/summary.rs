@@ -28,7 +28,10 @@ impl Quantiles {
     /// use mbls_seg::metric::Quantiles;
     ///
     /// let quantiles = Quantiles::of(&[4.0, 1.0, 2.0]).expect("three numbers");
-    /// assert_eq!((quantiles.lower_quartile, quantiles.median, quantiles.upper_quartile), (1.5, 2.0, 3.0));
+    /// assert_eq!(
+    ///     (quantiles.lower_quartile, quantiles.median, quantiles.upper_quartile),
+    ///     (1.5, 2.0, 3.0)
+    /// );
     /// assert_eq!(Quantiles::of(&[]), None);
     /// ```
     pub fn of(values: &[f64]) -> Option<Self> {

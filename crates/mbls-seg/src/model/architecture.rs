@@ -24,7 +24,8 @@ use std::str::FromStr;
 /// let dropout = network.dropout().map(|p| Dropout::new(p, 7)).transpose()?;
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 /// let model = network.build(Options { dropout }, store.var_builder())?;
-/// let logits = model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, true)?;
+/// let logits =
+///     model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, true)?;
 /// assert_eq!(logits.dims(), [2, 21, 32, 32]);
 /// assert!("deeplabv3-r19".parse::<Architecture>().is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -112,8 +112,10 @@ impl DeepLabV3Config {
 ///
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 /// let config = DeepLabV3Config::new(Origin::Smp, 18, 21)?;
-/// let model = DeepLabV3::new(config, store.var_builder())?.with_dropout(Dropout::new(DROPOUT, 7)?);
-/// let logits = model.forward_t(&Tensor::zeros((1, 3, 40, 33), DType::F32, &Device::Cpu)?, false)?;
+/// let model =
+///     DeepLabV3::new(config, store.var_builder())?.with_dropout(Dropout::new(DROPOUT, 7)?);
+/// let logits =
+///     model.forward_t(&Tensor::zeros((1, 3, 40, 33), DType::F32, &Device::Cpu)?, false)?;
 /// assert_eq!(logits.dims(), [1, 21, 40, 33]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```

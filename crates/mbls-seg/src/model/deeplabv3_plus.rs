@@ -92,7 +92,8 @@ impl DeepLabV3PlusConfig {
 ///
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 /// let model = DeepLabV3Plus::new(DeepLabV3PlusConfig::new(18, 21)?, store.var_builder())?;
-/// let logits = model.forward_t(&Tensor::zeros((1, 3, 40, 33), DType::F32, &Device::Cpu)?, false)?;
+/// let logits =
+///     model.forward_t(&Tensor::zeros((1, 3, 40, 33), DType::F32, &Device::Cpu)?, false)?;
 /// assert_eq!(logits.dims(), [1, 21, 40, 33]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```

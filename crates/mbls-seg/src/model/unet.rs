@@ -80,7 +80,8 @@ impl UNetConfig {
 ///
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 /// let model = UNet::new(UNetConfig::new(18, 21)?, store.var_builder())?;
-/// let logits = model.forward_t(&Tensor::zeros((1, 3, 40, 33), DType::F32, &Device::Cpu)?, false)?;
+/// let logits =
+///     model.forward_t(&Tensor::zeros((1, 3, 40, 33), DType::F32, &Device::Cpu)?, false)?;
 /// assert_eq!(logits.dims(), [1, 21, 40, 33]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```

@@ -24,22 +24,27 @@ use serde::{Deserialize, Serialize};
 /// struct Settings {
 ///     transforms: Vec<JointTransform>,
 /// }
-/// let settings: Settings = toml::from_str(r#"
+/// let settings: Settings = toml::from_str(
+///     r#"
 ///     transforms = [
 ///         { kind = "longest-side", size = 6 },
 ///         { kind = "pad", size = 8 },
 ///         { kind = "horizontal-flip" },
 ///     ]
-/// "#)?;
+/// "#,
+/// )?;
 /// let image = Image { channels: 3, height: 2, width: 3, pixels: vec![100; 3 * 2 * 3] };
-/// let sample = SegmentationSample { image, mask: Mask { height: 2, width: 3, classes: vec![1; 6] } };
+/// let sample =
+///     SegmentationSample { image, mask: Mask { height: 2, width: 3, classes: vec![1; 6] } };
 /// let sample = apply_all(&settings.transforms, sample, Seed(1))?;
 /// assert_eq!(sample.size(), [8, 8]);
 /// assert_eq!(common_size(&settings.transforms), Some([8, 8]));
 /// // The image is resized to 4 x 6 and padded.
 /// assert_eq!(sample.mask.valid_pixels(), 24);
 /// assert_eq!((sample.image.pixels[0], sample.mask.classes[0]), (0, VOID));
-/// assert!(toml::from_str::<Settings>(r#"transforms = [{ kind = "pad", sise = 8 }]"#).is_err());
+/// assert!(
+///     toml::from_str::<Settings>(r#"transforms = [{ kind = "pad", sise = 8 }]"#).is_err()
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

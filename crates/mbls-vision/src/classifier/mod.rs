@@ -9,10 +9,10 @@
 //! use candle_core::{DType, Device};
 //! use mbls_core::calibration::CalibrationRecord;
 //! use mbls_nn::ParamStore;
+//! use mbls_vision::Image;
 //! use mbls_vision::classifier::{CalibratedClassifier, ClassifierSettings};
 //! use mbls_vision::model::Options;
 //! use mbls_vision::transform::{Normalise, Resize, Size};
-//! use mbls_vision::Image;
 //!
 //! // The trained network; here it is only initialised.
 //! let store = ParamStore::new(1, DType::F32, &Device::Cpu);

@@ -20,7 +20,8 @@ use std::str::FromStr;
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 /// let options = Options { dropout: Some(Dropout::new(0.5, 7)?) };
 /// let model = architecture.build(10, [3, 32, 32], options, store.var_builder())?;
-/// let logits = model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, false)?;
+/// let logits =
+///     model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, false)?;
 /// assert_eq!(logits.dims(), [2, 10]);
 /// assert!("resnet21".parse::<Architecture>().is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

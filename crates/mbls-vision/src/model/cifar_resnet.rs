@@ -94,7 +94,8 @@ impl From<CifarResNetConfig> for ResNetConfig {
 ///
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 /// let model = CifarResNet::new(CifarResNetConfig::resnet20(10), store.var_builder())?;
-/// let logits = model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, false)?;
+/// let logits =
+///     model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, false)?;
 /// assert_eq!(logits.dims(), [2, 10]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```

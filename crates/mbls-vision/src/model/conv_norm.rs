@@ -20,7 +20,11 @@ use mbls_nn::{BatchNorm2d, Conv2d, ConvConfig};
 /// let vb = ParamStore::new(1, DType::F32, &Device::Cpu).var_builder();
 /// let config = ConvConfig { dilation: [6; 2], ..ConvConfig::before_norm() };
 /// let layer = ConvNorm::new([3, 8], 3, config, vb.pp("conv"), vb.pp("bn"))?;
-/// let y = layer.forward_relu(&Tensor::zeros((2, 3, 9, 7), DType::F32, &Device::Cpu)?, None, true)?;
+/// let y = layer.forward_relu(
+///     &Tensor::zeros((2, 3, 9, 7), DType::F32, &Device::Cpu)?,
+///     None,
+///     true,
+/// )?;
 /// assert_eq!(y.dims(), [2, 8, 9, 7]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```

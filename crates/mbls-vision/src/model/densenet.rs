@@ -115,7 +115,8 @@ impl DenseNetConfig {
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 /// let config = DenseNetConfig { growth: 8, blocks: vec![2; 4], in_channels: 3, classes: 10 };
 /// let model = DenseNet::new(config, store.var_builder())?;
-/// let logits = model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, false)?;
+/// let logits =
+///     model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, false)?;
 /// assert_eq!(logits.dims(), [2, 10]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```

@@ -23,9 +23,14 @@
 //! let report = pretrained::load(&store, &checkpoint, "fc", Head::IfItFits)?;
 //! assert_eq!((report.taken.len(), report.new_head.as_deref()), (95, Some("fc")));
 //!
-//! let group = ParamGroup { prefix: Some("fc.".into()), learning_rate_factor: Some(10.0), ..Default::default() };
+//! let group = ParamGroup {
+//!     prefix: Some("fc.".into()),
+//!     learning_rate_factor: Some(10.0),
+//!     ..Default::default()
+//! };
 //! let parameters = Parameters::from(store.parameters()).with_groups(&[group])?;
-//! let optimizer = OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, ..Default::default() }).build(parameters)?;
+//! let optimizer = OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, ..Default::default() })
+//!     .build(parameters)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -152,7 +157,10 @@ pub fn load_beside(
 /// // From a file: Checkpoint::read("resnet18-f37072fd.pth".as_ref())?
 /// let checkpoint = Checkpoint::from_bytes(classifier.to_safetensors()?)?;
 /// let report = pretrained::load_encoder(&network, "encoder", &checkpoint, "fc")?;
-/// assert_eq!((report.taken.len(), report.unused), (100, vec!["fc.bias".into(), "fc.weight".into()]));
+/// assert_eq!(
+///     (report.taken.len(), report.unused),
+///     (100, vec!["fc.bias".into(), "fc.weight".into()])
+/// );
 /// # Ok::<(), mbls_nn::Error>(())
 /// ```
 pub fn load_encoder(

@@ -30,7 +30,8 @@ use mbls_nn::{
 /// let encoder = ResNetEncoder::new(&config, store.var_builder().pp("encoder"))?;
 /// assert_eq!(encoder.channels(), [64, 64, 128, 256, 512]);
 /// assert_eq!(encoder.reductions(), [2, 4, 8, 8, 8]);
-/// let features = encoder.features(&Tensor::zeros((1, 3, 48, 64), DType::F32, &Device::Cpu)?, false)?;
+/// let features =
+///     encoder.features(&Tensor::zeros((1, 3, 48, 64), DType::F32, &Device::Cpu)?, false)?;
 /// assert_eq!(features[4].dims(), [1, 512, 6, 8]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```
@@ -162,8 +163,10 @@ impl ModuleT for ResNetEncoder {
 /// use mbls_vision::model::{ResNet, ResNetConfig};
 ///
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
-/// let model = ResNet::new(ResNetConfig::cifar(18, 10)?, store.var_builder())?.with_dropout(Dropout::new(0.5, 7)?);
-/// let logits = model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, false)?;
+/// let model = ResNet::new(ResNetConfig::cifar(18, 10)?, store.var_builder())?
+///     .with_dropout(Dropout::new(0.5, 7)?);
+/// let logits =
+///     model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, false)?;
 /// assert_eq!(logits.dims(), [2, 10]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```

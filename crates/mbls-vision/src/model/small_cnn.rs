@@ -50,7 +50,8 @@ impl SmallCnnConfig {
 ///
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 /// let model = SmallCnn::new(SmallCnnConfig::for_input([1, 8, 8], 10), store.var_builder())?;
-/// let logits = model.forward_t(&Tensor::zeros((3, 1, 8, 8), DType::F32, &Device::Cpu)?, false)?;
+/// let logits =
+///     model.forward_t(&Tensor::zeros((3, 1, 8, 8), DType::F32, &Device::Cpu)?, false)?;
 /// assert_eq!(logits.dims(), [3, 10]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```

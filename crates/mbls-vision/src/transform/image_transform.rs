@@ -24,17 +24,21 @@ use serde::{Deserialize, Serialize};
 /// struct Settings {
 ///     transforms: Vec<ImageTransform>,
 /// }
-/// let settings: Settings = toml::from_str(r#"
+/// let settings: Settings = toml::from_str(
+///     r#"
 ///     transforms = [
 ///         { kind = "resize", size = [8, 8] },
 ///         { kind = "random-crop", size = 6 },
 ///         { kind = "horizontal-flip" },
 ///         { kind = "colour-jitter", brightness = 0.4, hue = [-0.1, 0.1] },
 ///     ]
-/// "#)?;
+/// "#,
+/// )?;
 /// let image = Image { channels: 3, height: 5, width: 7, pixels: vec![100; 3 * 5 * 7] };
 /// assert_eq!(apply_all(&settings.transforms, image, Seed(1))?.shape(), [3, 6, 6]);
-/// assert!(toml::from_str::<Settings>(r#"transforms = [{ kind = "resize", sise = 8 }]"#).is_err());
+/// assert!(
+///     toml::from_str::<Settings>(r#"transforms = [{ kind = "resize", sise = 8 }]"#).is_err()
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

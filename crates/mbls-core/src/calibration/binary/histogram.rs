@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Bins are `(lower, upper]`; 0 belongs to the first. A bin without rows maps to its centre.
 ///
 /// ```
-/// use mbls_core::calibration::{BinaryCalibrator, HistogramBinning, HistogramBins, HistogramEdges};
+/// use mbls_core::calibration::{
+///     BinaryCalibrator, HistogramBinning, HistogramBins, HistogramEdges,
+/// };
 ///
 /// let bins = HistogramBins { bins: 2, edges: HistogramEdges::EqualWidth };
 /// let map = HistogramBinning::fit(&[0.6, 0.7, 0.8, 0.9], &[true, false, true, true], bins)?;

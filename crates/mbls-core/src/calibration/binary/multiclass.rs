@@ -34,10 +34,17 @@ impl fmt::Display for MulticlassReduction {
 /// A [`BinaryCalibrator`] for rows of several classes.
 ///
 /// ```
-/// use mbls_core::calibration::{Calibrator, Fit, IsotonicRegression, Multiclass, MulticlassReduction, Scores};
+/// use mbls_core::calibration::{
+///     Calibrator, Fit, IsotonicRegression, Multiclass, MulticlassReduction, Scores,
+/// };
 ///
-/// let scores = Scores::from_probs(&[0.8, 0.1, 0.1, 0.6, 0.3, 0.1, 0.0, 0.4, 0.6, 0.0, 0.0, 1.0], 3)?;
-/// let map = Multiclass::<IsotonicRegression>::fit(&scores, &[0, 1, 2, 2], (MulticlassReduction::TopLabel, ()))?;
+/// let scores =
+///     Scores::from_probs(&[0.8, 0.1, 0.1, 0.6, 0.3, 0.1, 0.0, 0.4, 0.6, 0.0, 0.0, 1.0], 3)?;
+/// let map = Multiclass::<IsotonicRegression>::fit(
+///     &scores,
+///     &[0, 1, 2, 2],
+///     (MulticlassReduction::TopLabel, ()),
+/// )?;
 /// // Confidences of 0.6 are correct in one of two rows.
 /// // The second class had three quarters of the rest.
 /// let found = map.probs(&scores)?;

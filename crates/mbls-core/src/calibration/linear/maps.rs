@@ -48,7 +48,8 @@ impl Odir {
 /// use mbls_core::calibration::{Calibrator, Fit, Scores, VectorScaling};
 ///
 /// // The second class is predicted with odds of e^2 and correct in one of four rows.
-/// let scores = Scores::from_logits(&[0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 1.0, 0.0, 1.0, 0.0], 2)?;
+/// let scores =
+///     Scores::from_logits(&[0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 1.0, 0.0, 1.0, 0.0], 2)?;
 /// let scaling = VectorScaling::fit(&scores, &[0, 0, 0, 1, 0, 1], ())?;
 /// assert!((scaling.probs(&scores)?[1] - 0.25).abs() < 1e-8);
 /// # Ok::<(), mbls_core::Error>(())
@@ -80,7 +81,11 @@ pub struct MatrixScaling(Saved);
 /// use mbls_core::calibration::{Calibrator, DirichletCalibration, Fit, Odir, Scores};
 ///
 /// let scores = Scores::from_probs(&[0.9, 0.1, 0.9, 0.1, 0.2, 0.8, 0.2, 0.8], 2)?;
-/// let calibration = DirichletCalibration::fit(&scores, &[0, 1, 1, 0], Odir { off_diagonal: 0.1, intercept: 0.1 })?;
+/// let calibration = DirichletCalibration::fit(
+///     &scores,
+///     &[0, 1, 1, 0],
+///     Odir { off_diagonal: 0.1, intercept: 0.1 },
+/// )?;
 /// // The model was correct half of the time.
 /// assert!(calibration.probs(&scores)?.iter().all(|p| (p - 0.5).abs() < 1e-6));
 /// # Ok::<(), mbls_core::Error>(())

@@ -20,7 +20,8 @@ const MOST_ROWS: usize = 1 << 14;
 /// ```
 /// use mbls_core::calibration::{CalibrationRecord, CalibratorRole};
 ///
-/// let logits: Vec<f32> = (0..40).flat_map(|i| if i % 2 == 0 { [3.0, 0.0] } else { [0.0, 3.0] }).collect();
+/// let logits: Vec<f32> =
+///     (0..40).flat_map(|i| if i % 2 == 0 { [3.0, 0.0] } else { [0.0, 3.0] }).collect();
 /// let labels: Vec<u32> = (0..40).map(|i| if i % 10 == 0 { 1 } else { i % 2 }).collect();
 /// let classes = ["cat", "dog"].map(str::to_owned).to_vec();
 /// let mut record = CalibrationRecord::fit(classes, &logits, &labels, 10)?;

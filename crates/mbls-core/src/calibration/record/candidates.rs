@@ -17,11 +17,18 @@ use std::collections::BTreeMap;
 /// use mbls_core::calibration::{CalibratorChoice, CalibratorSpec, Scores};
 ///
 /// // Overconfident by the same factor everywhere: one temperature suffices.
-/// let logits: Vec<f64> = (0..60).flat_map(|i| [4.0, if i % 7 == 0 { 3.0 } else { 0.0 }]).collect();
+/// let logits: Vec<f64> =
+///     (0..60).flat_map(|i| [4.0, if i % 7 == 0 { 3.0 } else { 0.0 }]).collect();
 /// let labels: Vec<u32> = (0..60).map(|i| u32::from(i % 4 == 0)).collect();
 /// let scores = Scores::from_logits(&logits, 2)?;
-/// let choice = CalibratorChoice::cross_validate(&scores, &labels, &CalibratorChoice::usual(2))?;
-/// assert!(choice.candidates().iter().any(|candidate| candidate.spec == CalibratorSpec::Temperature));
+/// let choice =
+///     CalibratorChoice::cross_validate(&scores, &labels, &CalibratorChoice::usual(2))?;
+/// assert!(
+///     choice
+///         .candidates()
+///         .iter()
+///         .any(|candidate| candidate.spec == CalibratorSpec::Temperature)
+/// );
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

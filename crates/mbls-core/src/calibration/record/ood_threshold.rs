@@ -46,7 +46,10 @@ impl OodDetector {
 ///
 /// let scores: Vec<f64> = (1..=100).map(f64::from).collect();
 /// let threshold = OodThreshold::fit(OodDetector::Energy, &scores)?;
-/// assert_eq!((threshold.threshold(), threshold.accepts(6.0), threshold.accepts(5.9)), (6.0, true, false));
+/// assert_eq!(
+///     (threshold.threshold(), threshold.accepts(6.0), threshold.accepts(5.9)),
+///     (6.0, true, false)
+/// );
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

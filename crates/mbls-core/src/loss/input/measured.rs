@@ -17,7 +17,8 @@ impl LogitBatch {
     /// use mbls_core::metric::{Accuracy, Metric};
     ///
     /// let logits = Tensor::new(&[[2f32, 0.], [0., 1.], [0., 3.]], &Device::Cpu)?;
-    /// let batch = LogitBatch::new(&logits, &Tensor::new(&[0u32, 255, 0], &Device::Cpu)?, Some(255))?;
+    /// let batch =
+    ///     LogitBatch::new(&logits, &Tensor::new(&[0u32, 255, 0], &Device::Cpu)?, Some(255))?;
     /// let mut accuracy = Accuracy::new();
     /// accuracy.update(&batch.predictions()?)?;
     /// assert_eq!(accuracy.value(), Some(0.5));

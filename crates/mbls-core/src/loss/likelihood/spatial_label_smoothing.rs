@@ -24,7 +24,8 @@ use candle_core::D;
 /// // Three positions in a row, probabilities 3/4 and 1/4 on each.
 /// let logits = Tensor::new(&[[[3f64.ln(); 3], [0.; 3]]], &Device::Cpu)?;
 /// let labels = Tensor::new(&[[0u32, 0, 1]], &Device::Cpu)?;
-/// let loss = SpatialLabelSmoothing::new(1.0)?.forward(&LogitBatch::new(&logits, &labels, None)?)?;
+/// let loss =
+///     SpatialLabelSmoothing::new(1.0)?.forward(&LogitBatch::new(&logits, &labels, None)?)?;
 /// // The targets of class 0 are 1, 3/4 and 1/4.
 /// let expected = -(2.0 * 0.75f64.ln() + 0.25f64.ln()) / 3.0;
 /// assert!((loss.total.to_scalar::<f64>()? - expected).abs() < 1e-12);

@@ -17,7 +17,8 @@ use crate::{Error, Result};
 ///
 /// let logits = Tensor::new(&[[12f32, 0.]], &Device::Cpu)?;
 /// let labels = Tensor::new(&[0u32], &Device::Cpu)?;
-/// let loss = MarginLoss::new(10.0, 0.1)?.forward(&LogitBatch::new(&logits, &labels, None)?)?;
+/// let loss =
+///     MarginLoss::new(10.0, 0.1)?.forward(&LogitBatch::new(&logits, &labels, None)?)?;
 /// assert_eq!(loss.terms[1].name, "logit-margin");
 /// assert_eq!(loss.terms[1].value.to_scalar::<f32>()?, 1.0);
 /// # Ok::<(), mbls_core::Error>(())

@@ -21,11 +21,12 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
-/// use mbls_core::loss::{LogitBatch, Loss, NeighbourPenalty, NeighbourNorm};
+/// use mbls_core::loss::{LogitBatch, Loss, NeighbourNorm, NeighbourPenalty};
 ///
 /// let logits = Tensor::zeros((1, 2, 3), candle_core::DType::F64, &Device::Cpu)?;
 /// let labels = Tensor::new(&[[0u32, 0, 1]], &Device::Cpu)?;
-/// let loss = NeighbourPenalty::new(0.1, NeighbourNorm::L1)?.forward(&LogitBatch::new(&logits, &labels, None)?)?;
+/// let loss = NeighbourPenalty::new(0.1, NeighbourNorm::L1)?
+///     .forward(&LogitBatch::new(&logits, &labels, None)?)?;
 /// // Shares sum to 1, so the mean distance of zeros from them is 1 / C.
 /// assert!((loss.terms[1].value.to_scalar::<f64>()? - 0.5).abs() < 1e-12);
 /// # Ok::<(), mbls_core::Error>(())

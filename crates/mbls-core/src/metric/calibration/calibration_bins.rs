@@ -19,13 +19,18 @@ use serde::{Deserialize, Serialize};
 /// label, otherwise one per class.
 ///
 /// ```
-/// use mbls_core::metric::{Binning, CalibrationBins, Metric, CalibrationNorm, Predictions, Target};
+/// use mbls_core::metric::{
+///     Binning, CalibrationBins, CalibrationNorm, Metric, Predictions, Target,
+/// };
 ///
 /// let mut bins = CalibrationBins::new(Target::Classwise, Binning::EqualWidth, 10)?;
 /// bins.update(&Predictions::from_probs(&[0.75, 0.25, 0.25, 0.75], 2, &[0, 0])?)?;
 /// let calibration = bins.value().expect("two rows were added");
 /// assert_eq!(calibration.error(CalibrationNorm::L1).value, 0.5);
-/// assert_eq!(calibration.error(CalibrationNorm::Max).to_string(), "0.75000 (maximum, classwise, 10 bins of equal width, n = 2)");
+/// assert_eq!(
+///     calibration.error(CalibrationNorm::Max).to_string(),
+///     "0.75000 (maximum, classwise, 10 bins of equal width, n = 2)"
+/// );
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -61,8 +61,9 @@ impl SortedTopLabels {
     /// // 400 rows of confidence 0.9, of which half are correct.
     /// samples.add(&TopLabels::new(&[0.9; 400], &[true, false].repeat(200))?)?;
     /// let rows = samples.value().expect("there are rows");
-    /// let consistency =
-    ///     rows.consistency(1000, 0.95, 0, SortedTopLabels::kolmogorov_smirnov_error).expect("errors are finite");
+    /// let consistency = rows
+    ///     .consistency(1000, 0.95, 0, SortedTopLabels::kolmogorov_smirnov_error)
+    ///     .expect("errors are finite");
     /// assert!(consistency.observed > consistency.interval.high);
     /// assert!(consistency.p_value < 0.01);
     /// # Ok::<(), mbls_core::Error>(())

@@ -51,7 +51,10 @@ impl Default for EceInterval {
 /// let logits = [2.0f32, 0.0, 0.0, 1.0, 0.0, 3.0, 1.0, 0.0];
 /// let predictions = Predictions::from_logits(&logits, 2, &[0, 0, 1, 0])?;
 /// let estimate = ece_with_interval(&predictions, EceInterval::default())?;
-/// println!("ECE {:.3} [{:.3}, {:.3}]", estimate.ece, estimate.interval.low, estimate.interval.high);
+/// println!(
+///     "ECE {:.3} [{:.3}, {:.3}]",
+///     estimate.ece, estimate.interval.low, estimate.interval.high
+/// );
 /// # assert!(estimate.interval.low <= estimate.interval.high && estimate.n == 4);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
@@ -81,7 +84,8 @@ pub fn ece_with_interval(predictions: &Predictions, settings: EceInterval) -> Re
 /// use mbls_core::metric::{EceInterval, Predictions, ece_difference};
 ///
 /// let labels = [0, 0, 1, 0];
-/// let sharp = Predictions::from_logits(&[9.0, 0.0, 0.0, 9.0, 0.0, 9.0, 9.0, 0.0], 2, &labels)?;
+/// let sharp =
+///     Predictions::from_logits(&[9.0, 0.0, 0.0, 9.0, 0.0, 9.0, 9.0, 0.0], 2, &labels)?;
 /// let flat = Predictions::from_logits(&[1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0], 2, &labels)?;
 /// let difference = ece_difference(&sharp, &flat, EceInterval::default())?;
 /// assert!(difference.observed > 0.0);

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 /// let predictions = Predictions::from_probs(&[0.75, 0.25, 0.25, 0.75], 2, &[0, 0])?;
 /// let mut grouped = GroupedReliability::new(3, 10)?;
 /// grouped.update(GroupedRows::new(&predictions, &[2, 0])?)?;
-/// let ece = |reliability: Option<mbls_core::metric::Reliability>| reliability.map(|r| r.ece());
+/// let ece =
+///     |reliability: Option<mbls_core::metric::Reliability>| reliability.map(|r| r.ece());
 /// assert_eq!(ece(grouped.of(|group| group == 2).value()), Some(0.25));
 /// assert_eq!(ece(grouped.of(|group| group == 1).value()), None);
 /// assert_eq!(grouped.of(|_| true).n(), 2);

@@ -90,7 +90,8 @@ impl SortedTopLabels {
 /// use mbls_core::metric::{KernelEstimator, Predictions, kernel_calibration_error};
 ///
 /// let rows = Predictions::from_probs(&[0.75, 0.25, 0.75, 0.25], 2, &[0, 0])?;
-/// let error = kernel_calibration_error(&rows, 1.0, KernelEstimator::Unbiased)?.expect("two rows");
+/// let error =
+///     kernel_calibration_error(&rows, 1.0, KernelEstimator::Unbiased)?.expect("two rows");
 /// // Identical rows: the kernel is 1, and h is the square of (1 - 0.75, -0.25).
 /// assert_eq!((error.squared, error.n), (0.125, 2));
 /// # Ok::<(), mbls_core::Error>(())

@@ -153,8 +153,10 @@ impl ClassificationMetrics {
     /// ```
     /// use mbls_core::metric::{ClassificationMetrics, Metric, TopLabelStatistic, measure_logits};
     ///
-    /// let metrics = ClassificationMetrics::new(15)?.with_statistics(vec![TopLabelStatistic::Aurc {}])?;
-    /// let report = measure_logits(&metrics, &[2.0, 0.0, 0.0, 1.0], 2, &[0, 0])?.value().expect("two rows");
+    /// let metrics =
+    ///     ClassificationMetrics::new(15)?.with_statistics(vec![TopLabelStatistic::Aurc {}])?;
+    /// let report =
+    ///     measure_logits(&metrics, &[2.0, 0.0, 0.0, 1.0], 2, &[0, 0])?.value().expect("two rows");
     /// assert_eq!(report.statistics[0].value, Some(0.25));
     /// # Ok::<(), mbls_core::Error>(())
     /// ```

@@ -9,10 +9,13 @@ use serde::{Deserialize, Serialize};
 /// Name, saved state and value are those of the inner metric.
 ///
 /// ```
-/// use mbls_core::metric::{Accuracy, IgnoringLabels, Metric, ProbabilityStatistics, measure_logits};
+/// use mbls_core::metric::{
+///     Accuracy, IgnoringLabels, Metric, ProbabilityStatistics, measure_logits,
+/// };
 ///
 /// let metrics = (Accuracy::new(), IgnoringLabels(ProbabilityStatistics::new()));
-/// let (accuracy, probabilities) = measure_logits(&metrics, &[0.0, 0.0], 2, &[0])?.value().expect("a row");
+/// let (accuracy, probabilities) =
+///     measure_logits(&metrics, &[0.0, 0.0], 2, &[0])?.value().expect("a row");
 /// assert_eq!((accuracy, probabilities.map(|found| found.confidence)), (Some(1.0), Some(0.5)));
 /// # Ok::<(), mbls_core::Error>(())
 /// ```

@@ -23,8 +23,17 @@ use serde::{Deserialize, Serialize};
 /// .expect("two metrics");
 /// let metrics = measure_logits(&MetricSet::new(specs)?, &[2.0, 0.0, 0.0, 1.0], 2, &[0, 1])?;
 /// let values = metrics.value().expect("two rows");
-/// assert_eq!(values.iter().map(|value| &*value.name).collect::<Vec<_>>(), ["ece", "smooth_ece"]);
-/// assert!(values.iter().all(|value| value.value.as_ref().and_then(|value| value.number()).is_some()));
+/// assert_eq!(
+///     values.iter().map(|value| &*value.name).collect::<Vec<_>>(),
+///     ["ece", "smooth_ece"]
+/// );
+/// assert!(
+///     values.iter().all(|value| value
+///         .value
+///         .as_ref()
+///         .and_then(|value| value.number())
+///         .is_some())
+/// );
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -22,9 +22,13 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use mbls_core::metric::{Metric, MetricSpec, MetricValue, measure_logits};
 ///
-/// let spec: MetricSpec = serde_json::from_str(r#"{"kind": "top-k-accuracy", "k": 2}"#).expect("a metric");
+/// let spec: MetricSpec =
+///     serde_json::from_str(r#"{"kind": "top-k-accuracy", "k": 2}"#).expect("a metric");
 /// let metric = measure_logits(&spec.build()?, &[2.0, 0.0, 1.0], 3, &[2])?;
-/// assert_eq!((metric.name(), metric.value()), ("top-k-accuracy", Some(MetricValue::Number(1.0))));
+/// assert_eq!(
+///     (metric.name(), metric.value()),
+///     ("top-k-accuracy", Some(MetricValue::Number(1.0)))
+/// );
 ///
 /// let wrong = MetricSpec::TopKAccuracy { k: 0 }.build().err().map(|error| error.to_string());
 /// assert_eq!(wrong.as_deref(), Some("k = 0: expected 1 or more"));

@@ -19,7 +19,8 @@ use std::borrow::Cow;
 /// let (logits, labels) = ([2.0, 0.0, f64::NAN, f64::NAN, 1.0, 3.0], [0i64, -100, 0]);
 /// let rows = CountedRows::new(&logits, 2, &labels, &[-100])?;
 /// assert_eq!((rows.labels(), rows.ignored()), (&[0, 0][..], 1));
-/// let metrics = measure_logits(&ClassificationMetrics::new(15)?, rows.scores(), 2, rows.labels())?;
+/// let metrics =
+///     measure_logits(&ClassificationMetrics::new(15)?, rows.scores(), 2, rows.labels())?;
 /// assert_eq!(metrics.value().expect("two rows").accuracy, 0.5);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```

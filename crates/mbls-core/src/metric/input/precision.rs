@@ -19,7 +19,10 @@ use serde::{Deserialize, Serialize};
 /// let probs = [0.6015625f32, 0.3007812, 0.0990];
 /// let declared = Predictions::from_probs_in(&probs, 3, &[0], Precision::Bf16)?;
 /// assert_eq!((declared.rows(), declared.clipped()), (1, 0));
-/// assert!(Predictions::from_probs(&probs, 3, &[0]).is_err(), "f32 has smaller rounding errors");
+/// assert!(
+///     Predictions::from_probs(&probs, 3, &[0]).is_err(),
+///     "f32 has smaller rounding errors"
+/// );
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,7 +29,10 @@ use std::sync::OnceLock;
 /// assert_eq!((batch.predicted(1), batch.correct(1)), (0, true));
 ///
 /// let masked = Predictions::from_logits(&[1.0, f32::NEG_INFINITY, 1.0], 3, &[1])?;
-/// assert_eq!((masked.probs(0), masked.log_prob_of_label(0)), (&[0.5, 0.0, 0.5][..], f64::NEG_INFINITY));
+/// assert_eq!(
+///     (masked.probs(0), masked.log_prob_of_label(0)),
+///     (&[0.5, 0.0, 0.5][..], f64::NEG_INFINITY)
+/// );
 ///
 /// let error = Predictions::from_logits(&[0.0, f32::NAN], 2, &[0]).unwrap_err();
 /// assert_eq!(error.to_string(), "logit NaN at row 0, class 1: expected a finite number");

@@ -32,7 +32,10 @@ use serde::{Deserialize, Serialize};
 /// let mut statistics = LogitStatistics::new(2.5)?;
 /// statistics.update(LogitRows::new(&[3.0, 2.0, 0.0], 3)?)?;
 /// let report = statistics.value().expect("a row was added");
-/// assert_eq!((report.mean_distance, report.max_distance, report.top_two_gap), (2.0, 3.0, 1.0));
+/// assert_eq!(
+///     (report.mean_distance, report.max_distance, report.top_two_gap),
+///     (2.0, 3.0, 1.0)
+/// );
 /// assert_eq!(report.fraction_beyond_margin, 0.5);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```

@@ -20,7 +20,10 @@ use serde::{Deserialize, Serialize};
 /// let mut nll = ClippedNegativeLogLikelihood::new(f64::EPSILON)?;
 /// nll.update(&Predictions::from_probs(&[1.0, 0.0, 0.5, 0.5], 2, &[1, 0])?)?;
 /// let clipped = nll.value().expect("two rows were added");
-/// assert_eq!((clipped.rows_clipped, clipped.value), (1, (2f64.ln() - f64::EPSILON.ln()) / 2.0));
+/// assert_eq!(
+///     (clipped.rows_clipped, clipped.value),
+///     (1, (2f64.ln() - f64::EPSILON.ln()) / 2.0)
+/// );
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -92,8 +92,10 @@ impl TopLabelStatistic {
 /// ```
 /// use mbls_core::metric::{Metric, TopLabelStatistic, TopLabelStatistics, TopLabels};
 ///
-/// let mut statistics =
-///     TopLabelStatistics::new(vec![TopLabelStatistic::KolmogorovSmirnov {}, TopLabelStatistic::Aurc {}])?;
+/// let mut statistics = TopLabelStatistics::new(vec![
+///     TopLabelStatistic::KolmogorovSmirnov {},
+///     TopLabelStatistic::Aurc {},
+/// ])?;
 /// statistics.add(&TopLabels::new(&[0.9, 0.6], &[true, false])?)?;
 /// let values = statistics.value().expect("two rows were added");
 /// assert_eq!((values[0].value, values[1].value), (Some(0.3), Some(0.25)));
