@@ -25,7 +25,7 @@ pub struct EceInterval {
 pub struct EceEstimate {
     /// The ECE of all rows, between 0 and 1.
     pub ece: f64,
-    /// Its percentile bootstrap interval over rows.
+    /// The percentile bootstrap interval over rows.
     pub interval: Interval,
     /// Number of rows.
     pub n: usize,
@@ -192,6 +192,18 @@ mod tests {
         let slow =
             percentile_interval(200, 50, 0.9, 3, |drawn: &[u32]| ece(&predictions.select(drawn)));
         assert_eq!(Some(found.interval), slow);
+    }
+
+    #[test]
+    fn an_edge_belongs_to_the_bin_of_reliability_bins() {
+        // As f64, 0.7 is above the f32 edge 0.7, so it is in the next bin; numpy code has it below.
+        let probs = [0.7, 0.3, 0.65, 0.35, 0.75, 0.25];
+        let predictions = Predictions::from_probs(&probs, 2, &[0, 1, 0]).unwrap();
+        let settings = EceInterval { bins: 10, ..EceInterval::default() };
+        let mut bins = ReliabilityBins::new(10).unwrap();
+        bins.update(&predictions).unwrap();
+        let expected = bins.value().unwrap().ece();
+        assert_eq!(ece_with_interval(&predictions, settings).unwrap().ece, expected);
     }
 
     #[test]
