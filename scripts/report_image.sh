@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 mkdir -p docs/images target
 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1280,2000 \
   --screenshot=target/report.png "file://$report" > target/chromium.log 2>&1
-python - <<'PYTHON'
+python3 - <<'PYTHON'
 from PIL import Image
 
 page = Image.open("target/report.png").convert("RGB")

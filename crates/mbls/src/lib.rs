@@ -6,7 +6,7 @@ pub use mbls_core::loss;
 #[cfg(feature = "metric")]
 #[doc(inline)]
 pub use mbls_core::metric;
-pub use mbls_core::{Error, Result, number};
+pub use mbls_core::{Error, Result};
 #[cfg(feature = "calibration")]
 #[doc(inline)]
 pub use mbls_core::{bootstrap, calibration};

@@ -19,7 +19,6 @@ const WORDS: &[(&str, &str)] = &[
     ("mends two thirds", "removes two thirds"),
     ("weights trained before", "pretrained weights"),
     ("to the last digit", "in every digit; bit-identical"),
-    ("AfterTimeConv", "ConvEpilogue"),
     ("TimeConv", "Conv1dChannelsLast"),
 ];
 
