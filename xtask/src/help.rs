@@ -1,17 +1,14 @@
 //! Help texts and lists that are printed without building the benchmark.
 
-#[path = "../../crates/mbls-bench/src/suite_list.rs"]
-mod suite_list;
-
 use crate::arguments::value;
 use anyhow::{Context, Result};
+use mbls_bench_help::SuiteList;
 use std::path::PathBuf;
-use suite_list::{SuiteEntry, SuiteList};
 
 /// Returns the help or the list that the arguments of an mbls-bench command request; `None` if they
 /// request neither.
 ///
-/// The help texts are files of mbls-bench, whose tests compare them with the program.
+/// The help texts are those of [`mbls_bench_help`].
 ///
 /// # Errors
 ///
@@ -23,46 +20,21 @@ pub(crate) fn answer(arguments: &[String]) -> Result<Option<String>> {
     let is_bench = command == Some("bench");
     if asked(&["--help", "-h"]) {
         let text = match command {
-            Some("bench") => include_str!("../../crates/mbls-bench/help/bench.txt"),
-            Some("predict") => include_str!("../../crates/mbls-bench/help/predict.txt"),
-            Some("export") => include_str!("../../crates/mbls-bench/help/export.txt"),
-            _ => include_str!("../../crates/mbls-bench/help/bench-all.txt"),
+            Some("bench") => mbls_bench_help::BENCH,
+            Some("predict") => mbls_bench_help::PREDICT,
+            Some("export") => mbls_bench_help::EXPORT,
+            _ => mbls_bench_help::BENCH_ALL,
         };
         return Ok(Some(text.to_owned()));
     }
     if !is_bench || !asked(&["--list"]) {
         return Ok(None);
     }
-    let list = read(include_str!("../../crates/mbls-bench/help/suites.toml"));
-    let list = list.context("crates/mbls-bench/help/suites.toml is not a list of suites")?;
+    let list = SuiteList::read(mbls_bench_help::SUITES);
+    let list = list.context("crates/mbls-bench-help/help/suites.toml is not a list of suites")?;
     let data = value(arguments, "--data")?.map(PathBuf::from);
     let data = data.or_else(|| std::env::var_os("MBLS_DATA_DIR").map(PathBuf::from));
     Ok(Some(list.print(data.as_deref())))
-}
-
-/// Parses the list of suites as written by mbls-bench; `None` if it is malformed.
-fn read(text: &str) -> Option<SuiteList> {
-    let table: toml::Table = text.parse().ok()?;
-    let text = |table: &toml::Value, key: &str| Some(table.get(key)?.as_str()?.to_owned());
-    let list = |table: &toml::Value, key: &str| -> Option<Vec<String>> {
-        table.get(key)?.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect()
-    };
-    let suite = |suite: &toml::Value| {
-        Some(SuiteEntry {
-            name: text(suite, "name")?,
-            title: text(suite, "title")?,
-            task: text(suite, "task")?,
-            folder: text(suite, "folder"),
-            model: text(suite, "model")?,
-            profiles: list(suite, "profiles")?,
-            losses: list(suite, "losses")?,
-        })
-    };
-    let models = |models: &toml::Value| Some((text(models, "task")?, list(models, "names")?));
-    Some(SuiteList {
-        suites: table.get("suite")?.as_array()?.iter().map(suite).collect::<Option<_>>()?,
-        models: table.get("models")?.as_array()?.iter().map(models).collect::<Option<_>>()?,
-    })
 }
 
 #[cfg(test)]

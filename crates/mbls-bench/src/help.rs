@@ -2,9 +2,9 @@
 
 use crate::options::Options;
 use crate::spec::{ModelName, Suite, TaskKind};
-use crate::suite_list::{SuiteEntry, SuiteList, wrapped};
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches};
+use mbls_bench_help::{SuiteEntry, SuiteList, wrapped};
 
 impl Options {
     /// Parses the command line of the process. Prints the help or a usage error and exits if
@@ -114,7 +114,7 @@ mod tests {
             ("predict.txt", help("predict")),
             ("export.txt", help("export")),
         ];
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("help");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mbls-bench-help/help");
         for (name, text) in texts {
             let path = folder.join(name);
             if std::env::var_os("MBLS_WRITE_HELP").is_some() {

@@ -33,7 +33,6 @@ mod results;
 mod run_folder;
 pub mod spec;
 mod statistics;
-mod suite_list;
 mod suite_run;
 mod sweep;
 mod tasks;

@@ -1,8 +1,4 @@
 //! The list that `bench --list` prints: suites, their data, models and losses.
-//!
-//! `xtask` compiles this file too and reads the list from `help/suites.toml`, so it can print the
-//! list without building the benchmark. A test of this crate compares that file with the suites.
-//! Therefore this file must not use anything else of the crate.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,36 +8,61 @@ const WIDTH: usize = 100;
 
 /// The built-in suites, and the models of each task.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SuiteList {
+pub struct SuiteList {
     /// The suites in the order in which `bench-all` runs them.
-    pub(crate) suites: Vec<SuiteEntry>,
+    pub suites: Vec<SuiteEntry>,
     /// Tasks with their models.
-    pub(crate) models: Vec<(String, Vec<String>)>,
+    pub models: Vec<(String, Vec<String>)>,
 }
 
 /// A suite in words.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SuiteEntry {
+pub struct SuiteEntry {
     /// The name on the command line.
-    pub(crate) name: String,
+    pub name: String,
     /// The heading.
-    pub(crate) title: String,
+    pub title: String,
     /// The task.
-    pub(crate) task: String,
+    pub task: String,
     /// The folder of the data in `--data`, empty for `--data` itself; `None` if the repository
     /// contains the data.
-    pub(crate) folder: Option<String>,
+    pub folder: Option<String>,
     /// The model.
-    pub(crate) model: String,
+    pub model: String,
     /// The profiles.
-    pub(crate) profiles: Vec<String>,
+    pub profiles: Vec<String>,
     /// The losses.
-    pub(crate) losses: Vec<String>,
+    pub losses: Vec<String>,
 }
 
 impl SuiteList {
+    /// Parses the list as a test of mbls-bench writes it; `None` if it is malformed.
+    pub fn read(text: &str) -> Option<Self> {
+        let table: toml::Table = text.parse().ok()?;
+        let text = |table: &toml::Value, key: &str| Some(table.get(key)?.as_str()?.to_owned());
+        let list = |table: &toml::Value, key: &str| -> Option<Vec<String>> {
+            table.get(key)?.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect()
+        };
+        let suite = |suite: &toml::Value| {
+            Some(SuiteEntry {
+                name: text(suite, "name")?,
+                title: text(suite, "title")?,
+                task: text(suite, "task")?,
+                folder: text(suite, "folder"),
+                model: text(suite, "model")?,
+                profiles: list(suite, "profiles")?,
+                losses: list(suite, "losses")?,
+            })
+        };
+        let models = |models: &toml::Value| Some((text(models, "task")?, list(models, "names")?));
+        Some(Self {
+            suites: table.get("suite")?.as_array()?.iter().map(suite).collect::<Option<_>>()?,
+            models: table.get("models")?.as_array()?.iter().map(models).collect::<Option<_>>()?,
+        })
+    }
+
     /// Renders the list, with whether the data is available in the folder `data`.
-    pub(crate) fn print(&self, data: Option<&Path>) -> String {
+    pub fn print(&self, data: Option<&Path>) -> String {
         let mut text = match data {
             Some(data) => format!("Suites, with their data searched in {}:\n", data.display()),
             None => "Suites, with the folder of their data in --data DIR or MBLS_DATA_DIR (neither is given):\n"
@@ -63,7 +84,7 @@ impl SuiteList {
     }
 
     /// Renders the models, one paragraph per task.
-    pub(crate) fn models(&self) -> String {
+    pub fn models(&self) -> String {
         let of_task =
             |(task, models): &(String, Vec<String>)| wrapped(&format!("  {task}: "), models);
         self.models.iter().map(of_task).collect()
@@ -86,7 +107,7 @@ impl SuiteEntry {
 }
 
 /// Joins names with commas and wraps them; continuation lines are indented by the length of `head`.
-pub(crate) fn wrapped(head: &str, names: &[String]) -> String {
+pub fn wrapped(head: &str, names: &[String]) -> String {
     let (mut text, mut line) = (String::new(), head.to_owned());
     for (place, name) in names.iter().enumerate() {
         let comma = if place + 1 == names.len() { "" } else { "," };
