@@ -52,7 +52,7 @@ pub(crate) struct CellPlan<'a> {
     pub(crate) pretrained: Option<&'a PretrainedFile>,
     /// Number of threads that prepare batches.
     pub(crate) workers: usize,
-    /// What the training writes besides its result, and how often.
+    /// Files that the training writes besides its result, and their frequency.
     pub(crate) training: TrainingOptions,
     /// The console for lines and progress bars.
     pub(crate) console: &'a Console,

@@ -44,7 +44,7 @@ pub(crate) struct DataSummary {
     pub(crate) seeds: u64,
     /// The class counts of the parts of seed 0.
     pub(crate) counts: ClassCounts,
-    /// How the data was read, and which of it is not used.
+    /// Notes on how the data was read, and which of it is not used.
     pub(crate) notes: Vec<String>,
     /// Warnings about the data of any seed.
     pub(crate) warnings: Vec<String>,

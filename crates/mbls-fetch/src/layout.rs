@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 /// A file below a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRecord {
-    /// Its path relative to the target, separated by slashes; empty if the target is the file.
+    /// The path relative to the target, separated by slashes; empty if the target is the file.
     pub path: String,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub bytes: u64,
     /// The SHA-256 checksum of its content; empty if it was not computed.
     pub sha256: String,

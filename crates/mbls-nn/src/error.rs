@@ -45,7 +45,7 @@ pub enum Error {
         network: &'static str,
         /// The setting.
         name: &'static str,
-        /// Its value, as it was passed.
+        /// The value, as it was passed.
         value: String,
         /// The allowed values.
         expected: String,

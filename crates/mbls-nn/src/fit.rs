@@ -12,7 +12,7 @@ const UNUSED: &str = "num_batches_tracked";
 /// The maximum number of names that a message lists per kind.
 const LISTED: usize = 16;
 
-/// How strictly a checkpoint must fit a network.
+/// The strictness with which a checkpoint must fit a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit<'a> {
     /// Both have the same names with the same shapes.

@@ -17,7 +17,7 @@ pub struct Gallery {
 /// A group of images shown side by side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GalleryRow {
-    /// What the images show.
+    /// A description of the images.
     pub title: String,
     /// The images from left to right.
     pub images: Vec<EmbeddedImage>,

@@ -21,7 +21,7 @@ pub struct SuiteReport {
     pub name: String,
     /// The heading.
     pub title: String,
-    /// What the suite shows.
+    /// A description of the suite.
     pub description: String,
     /// Notes on the interpretation: how settings were chosen, which conclusions the results do not
     /// support.
@@ -53,7 +53,7 @@ pub struct LossReport {
     pub id: String,
     /// The name in tables.
     pub title: String,
-    /// Its settings, such as `alpha = 0.1`; may be empty.
+    /// The settings, such as `alpha = 0.1`; may be empty.
     pub settings: String,
     /// The metrics by the keys of [`SuiteReport::columns`], as fractions. A missing value prints as
     /// "–", and a column without any value is omitted. Entries whose key has no column are omitted.

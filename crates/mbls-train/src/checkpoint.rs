@@ -41,7 +41,7 @@ pub struct Progress {
     /// the schedule follows no metric.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "number::option::list")]
     pub metrics: Vec<Option<f64>>,
-    /// How long the run has gone without an improvement; `None` without early stopping.
+    /// The epochs without an improvement so far; `None` without early stopping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<Patience>,
     /// The progress within the epoch after the finished ones; `None` between two epochs.
@@ -137,9 +137,9 @@ pub struct Within {
 /// The epoch with the best validation score; of ties, the last.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// Its number, from 0.
+    /// The number, from 0.
     pub epoch: usize,
-    /// Its score; `None` where it is undefined.
+    /// The score; `None` where it is undefined.
     #[serde(with = "number::option")]
     pub score: Option<f64>,
 }

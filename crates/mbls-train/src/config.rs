@@ -14,7 +14,7 @@ pub struct TrainerConfig {
     pub epochs: usize,
     /// The base learning rate, before the schedule.
     pub learning_rate: f64,
-    /// How the learning rate changes from epoch to epoch.
+    /// The schedule of the learning rate over epochs.
     pub schedule: Schedule,
     /// The entry of [`Task::summary`](crate::Task::summary) on the validation data that a schedule
     /// such as [`Schedule::ReduceOnPlateau`] follows. `None` selects the

@@ -24,7 +24,7 @@ pub struct EarlyStopping {
     pub min_delta: f64,
 }
 
-/// How long a training has gone without an improvement.
+/// The epochs that a training has gone without an improvement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Patience {

@@ -41,7 +41,7 @@ pub enum Error {
     NonFinite {
         /// `loss` or `gradient norm`.
         what: &'static str,
-        /// Its value.
+        /// The value.
         value: f64,
         /// The epoch, from 0.
         epoch: usize,
@@ -71,7 +71,7 @@ pub enum Error {
     Setting {
         /// The setting.
         name: &'static str,
-        /// Its value.
+        /// The value.
         value: String,
         /// The allowed values.
         expected: &'static str,

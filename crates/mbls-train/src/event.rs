@@ -45,7 +45,7 @@ pub struct StepReport {
 /// An epoch is done: its steps, its validation and its checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
-    /// Its number, from 0.
+    /// The number, from 0.
     pub epoch: usize,
     /// The learning rate of the epoch.
     pub learning_rate: f64,

@@ -17,13 +17,13 @@ pub(crate) struct Description {
     pub(crate) digits: usize,
     /// Which values are better.
     pub(crate) better: Direction,
-    /// Where the metric is shown.
+    /// The places in which the metric is shown.
     pub(crate) shown: Shown,
     /// Formats a note for the report from the metric's value.
     pub(crate) note: Option<fn(f64) -> String>,
 }
 
-/// Where a metric is shown; each level includes the previous ones.
+/// The places in which a metric is shown; each level includes the previous ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     /// Only in `results.json`.

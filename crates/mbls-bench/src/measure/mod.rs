@@ -43,7 +43,7 @@ pub(crate) struct Measure<S: Subject> {
     pub(crate) resampled: Option<Resampling<S::Resampled>>,
 }
 
-/// How a metric is computed on a resample.
+/// The computation of a metric on a resample.
 pub(crate) struct Resampling<R> {
     /// Returns the number of units that are resampled: samples, images or batches.
     pub(crate) units: fn(&R) -> usize,

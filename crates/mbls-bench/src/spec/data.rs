@@ -91,7 +91,7 @@ impl fmt::Display for TaskKind {
     }
 }
 
-/// How folders named like parts are read.
+/// The meaning of folders named like parts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FolderParts {

@@ -15,7 +15,7 @@ pub struct ImageRecipe {
     pub transforms: Vec<ImageTransform>,
     /// Transforms applied to the 8-bit validation and test images.
     pub test_transforms: Vec<ImageTransform>,
-    /// How pairs of training images are mixed, if at all.
+    /// The mixing of pairs of training images, if any.
     pub mix: Option<Mix>,
 }
 

@@ -54,7 +54,7 @@ impl fmt::Display for Amount {
     }
 }
 
-/// How the samples of a data set are split.
+/// The split of the samples of a data set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SplitRule {

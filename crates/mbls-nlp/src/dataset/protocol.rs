@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Number of validation texts of the published split.
 const PUBLISHED_VALIDATION: usize = 900;
 
-/// How texts are split, and which texts the vocabulary is counted over.
+/// The split of the texts, and the texts that the vocabulary is counted over.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Protocol {
     /// [`published_split`]. The vocabulary is counted over all texts, including test texts, and

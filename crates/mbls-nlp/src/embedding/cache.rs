@@ -21,7 +21,7 @@ const IDENTITY: &str = "identity";
 /// Size of the largest cache that is read.
 const MAX_BYTES: u64 = 16 << 30;
 
-/// How a cache was used.
+/// The outcome of looking up a table in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheUse {
     /// The table was read from the cache.

@@ -20,7 +20,7 @@ pub struct GloveFile {
     pub path: PathBuf,
     /// Number of values per word; by default that of the first line.
     pub dimension: Option<usize>,
-    /// How to handle a word that is not UTF-8, and bytes after the end of a gzip file.
+    /// The handling of a word that is not UTF-8, and bytes after the end of a gzip file.
     pub on_error: OnError,
 }
 

@@ -37,7 +37,7 @@ const WIDEST: usize = 1 << 16;
 
 /// A network on sequences of vectors: `[N, L, D]` to logits `[N, classes]`.
 ///
-/// Its [`ModuleT`] implementation assumes that there is no padding.
+/// The [`ModuleT`] implementation assumes that there is no padding.
 pub trait SequenceNetwork: ModuleT + Debug + Send + Sync {
     /// Computes the logits of sequences whose first `padding[n]` entries are padding.
     ///

@@ -81,7 +81,7 @@ struct Texts {
     source: TextSource,
     /// The file of word vectors, if any, with its digest.
     vectors: Option<(PathBuf, u64)>,
-    /// How undecodable inputs are handled.
+    /// The handling of undecodable inputs.
     on_error: OnError,
 }
 

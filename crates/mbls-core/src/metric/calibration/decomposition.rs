@@ -32,7 +32,7 @@ pub struct BrierDecomposition {
     pub binned: f64,
     /// The calibration error.
     pub reliability: f64,
-    /// How well the bins separate events from non-events.
+    /// The separation of events from non-events by the bins; larger is better.
     pub resolution: f64,
     /// The variance of the events.
     pub uncertainty: f64,
@@ -72,7 +72,7 @@ pub struct LogLossDecomposition {
     pub calibration: f64,
     /// The loss that remains after calibration.
     pub refinement: f64,
-    /// How well the bins separate events from non-events.
+    /// The separation of events from non-events by the bins; larger is better.
     pub resolution: f64,
     /// The entropy of the events.
     pub uncertainty: f64,

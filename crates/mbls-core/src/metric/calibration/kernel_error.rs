@@ -80,7 +80,7 @@ impl SortedTopLabels {
 /// `h_ij = exp(-|p_i - p_j| / bandwidth) (e_i - p_i) . (e_j - p_j)`, the Euclidean distance and the
 /// unit vector `e_i` of label `i`.
 ///
-/// Its expectation is 0 only for a model that is calibrated in all classes, not only in the top
+/// The expectation is 0 only for a model that is calibrated in all classes, not only in the top
 /// label. Returns `None` for fewer than two rows. Costs `O(n^2 classes)`, on all threads, except
 /// for [`KernelEstimator::UnbiasedLinear`]. Every `h_ij` is rounded once, to a multiple of 2^-60,
 /// and added exactly, so the result is bit-identical for any number of threads and any order of the

@@ -44,7 +44,7 @@ pub struct OodScores<'a> {
     inside: bool,
 }
 
-/// How well a score separates in-distribution rows from OOD rows.
+/// Measures of the separation of in-distribution rows from OOD rows by a score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OodReport {
     /// Number of in-distribution rows.

@@ -46,7 +46,7 @@ impl Plan {
     /// flipped and transposed kernels. It exists at stride 1 if the padding does not exceed the
     /// extent of the kernel.
     ///
-    /// Its windows also serve for the gradient of the weight, and nothing has to be scattered.
+    /// The windows also serve for the gradient of the weight, and nothing has to be scattered.
     pub(super) fn adjoint(&self) -> Option<Self> {
         let &Plan { groups, inputs, outputs, grid } = self;
         let turn = |w: &Window| {

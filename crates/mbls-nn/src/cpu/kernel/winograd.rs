@@ -198,7 +198,7 @@ pub(in crate::cpu) struct Split {
 struct Phase {
     /// The start of its entries in each half.
     offset: usize,
-    /// Its first tile.
+    /// The first tile.
     tile: usize,
     /// Number of tiles.
     count: usize,
