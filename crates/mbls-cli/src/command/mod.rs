@@ -1,0 +1,21 @@
+//! One file per command.
+
+mod eval;
+mod merge;
+
+use crate::Exit;
+use crate::argument::Command;
+use crate::messages::Messages;
+use anyhow::Result;
+use std::io::Write;
+
+pub(crate) fn run(
+    command: &Command,
+    out: &mut dyn Write,
+    messages: &mut Messages<'_>,
+) -> Result<Exit> {
+    match command {
+        Command::Eval(arguments) => eval::run(arguments, out, messages),
+        Command::Merge(arguments) => merge::run(arguments, out, messages),
+    }
+}

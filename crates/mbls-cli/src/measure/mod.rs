@@ -1,0 +1,20 @@
+//! The metrics of a file, their intervals and their saved states.
+//!
+//! `pass` reads the rows once; `state` is what it leaves, and merges; `summary` keeps what
+//! `bootstrap` draws from.
+
+mod bootstrap;
+mod classwise;
+mod fault;
+mod file;
+mod key;
+mod measured;
+mod pass;
+mod saved;
+mod state;
+mod summary;
+
+pub(crate) use file::measure;
+pub(crate) use key::{KEYS, Key, Settings, Values};
+pub(crate) use measured::{Group, Grouped, Measured};
+pub(crate) use saved::{SavedState, read_state, write_state};
