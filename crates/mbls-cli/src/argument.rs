@@ -147,7 +147,7 @@ pub(crate) struct Intervals {
     /// Leave out intervals and the range of a calibrated model: faster
     #[arg(long)]
     pub(crate) no_intervals: bool,
-    /// The number of bootstrap resamples
+    /// The number of bootstrap resamples; smece, which is slow, has at most 200
     #[arg(long, default_value_t = 1000)]
     pub(crate) resamples: usize,
     /// The coverage of the intervals

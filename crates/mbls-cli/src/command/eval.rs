@@ -1,7 +1,7 @@
 use crate::Exit;
 use crate::argument::{Convention, Eval};
 use crate::input;
-use crate::measure::{SavedState, Settings, measure, write_state};
+use crate::measure::{SavedState, Settings, check_intervals, measure, write_state};
 use crate::messages::Messages;
 use crate::output::report;
 use anyhow::{Result, ensure};
@@ -24,6 +24,7 @@ pub(crate) fn run(
         "--save-state of {} files: expected one, and mbls merge for several",
         arguments.files.len()
     );
+    check_intervals(&arguments.intervals)?;
     let mut all = Vec::new();
     for path in &arguments.files {
         let group_by = arguments.group_by.as_deref();

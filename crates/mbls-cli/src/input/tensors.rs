@@ -4,7 +4,8 @@ use super::array::{Array, Layout};
 use super::element::ElementType;
 use super::storage::Storage;
 use anyhow::{Context, Result, ensure};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
 use std::sync::Arc;
 
 /// The limit of the safetensors crate.
@@ -31,7 +32,16 @@ pub(crate) fn read(storage: &Arc<Storage>) -> Result<Vec<(String, Array)>> {
         storage.len()
     );
     let head = storage.head(end as usize)?;
-    let (_, metadata) = SafeTensors::read_metadata(&head).context(damaged)?;
+    // Reading `Metadata` checks that the tensors follow each other and have the sizes of their
+    // shapes. The crate's own reader wants the whole file in memory.
+    let metadata: Metadata = serde_json::from_slice(&head[8..]).context(damaged)?;
+    let data = metadata.tensors().values().map(|info| info.data_offsets.1 as u64).max();
+    ensure!(
+        end.checked_add(data.unwrap_or_default()) == Some(storage.len()),
+        "{damaged}: the tensors need {} bytes after byte {end}, and there are {}",
+        data.unwrap_or_default(),
+        storage.len() - end
+    );
     let mut tensors: Vec<_> = metadata.tensors().into_iter().collect();
     tensors.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let mut arrays = Vec::new();

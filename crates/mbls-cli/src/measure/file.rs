@@ -1,4 +1,4 @@
-use super::bootstrap::{Resampler, intervals};
+use super::bootstrap::{Resampler, SMOOTH_RESAMPLES, intervals};
 use super::classwise::Classwise;
 use super::key::{KEYS, Key, Settings};
 use super::measured::{Group, Grouped, Measured};
@@ -146,7 +146,6 @@ fn drawn(
     if wanted.no_intervals {
         return Ok([const { None }; KEYS.len()]);
     }
-    check(wanted)?;
     let values =
         Resampler::new(summary, settings, classwise)?.values(wanted.resamples, wanted.seed);
     Ok(intervals(&values, wanted.level))
@@ -156,7 +155,9 @@ fn drawn(
 fn calibrated(state: &State, settings: &Settings, wanted: &Intervals) -> Vec<(Key, Consistency)> {
     let Some(sorted) = state.sorted().filter(|_| !wanted.no_intervals) else { return Vec::new() };
     let range = |key: Key, statistic: &(dyn Fn(&SortedTopLabels) -> f64 + Sync)| {
-        let Intervals { resamples, level, seed, .. } = *wanted;
+        let Intervals { level, seed, .. } = *wanted;
+        let most = if key == Key::Smece { SMOOTH_RESAMPLES } else { usize::MAX };
+        let resamples = wanted.resamples.min(most);
         Some((key, sorted.consistency(resamples, level, seed, statistic)?))
     };
     let smooth = |rows: &SortedTopLabels| rows.smooth_ece(SmoothConvention::default()).value;

@@ -14,7 +14,7 @@ mod saved;
 mod state;
 mod summary;
 
-pub(crate) use file::measure;
+pub(crate) use file::{check as check_intervals, measure};
 pub(crate) use key::{KEYS, Key, Settings, Values};
 pub(crate) use measured::{Group, Grouped, Measured};
 pub(crate) use saved::{SavedState, read_state, write_state};

@@ -9,6 +9,7 @@ pub(super) fn write(files: &[Measured]) -> String {
     }
     out.push('\n');
     out += &columns(&metrics(files));
+    out += &biased(files);
     for measured in files {
         if let Some(groups) = &measured.groups {
             out += &format!("\n{} by {}\n", measured.file, groups.by);
@@ -17,6 +18,25 @@ pub(super) fn write(files: &[Measured]) -> String {
         }
     }
     out
+}
+
+/// Explains intervals that do not contain their value.
+fn biased(files: &[Measured]) -> String {
+    let outside = |key: &Key| {
+        files.iter().any(|measured| match (measured.value(*key), measured.interval(*key)) {
+            (Some(value), Some(interval)) => value < interval.low || value > interval.high,
+            _ => false,
+        })
+    };
+    let keys: Vec<&str> = KEYS.into_iter().filter(outside).map(Key::name).collect();
+    if keys.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\n{}: resampling adds noise to every bin, which these count as error, so an interval can \
+         lie above its value.\n",
+        keys.join(", ")
+    )
 }
 
 fn metrics(files: &[Measured]) -> Vec<Vec<String>> {

@@ -1,0 +1,10 @@
+//! Tests of the program, by its arguments, streams and exit code.
+
+mod bad_input;
+mod checks;
+mod formats;
+mod groups;
+mod intervals;
+mod program;
+mod real_outputs;
+mod states;
