@@ -26,6 +26,9 @@ pub(crate) enum Command {
     /// Measures accuracy, proper scores and calibration errors of files of predictions
     #[command(after_help = EVAL_EXAMPLES)]
     Eval(Eval),
+    /// Compares two models on the same rows: the difference of every metric, and whether it is noise
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(Compare),
     /// Merges states that `mbls eval --save-state` wrote, and reports them as one data set
     #[command(after_help = MERGE_EXAMPLES)]
     Merge(Merge),
@@ -41,7 +44,8 @@ Examples:
   mbls eval test.npz --fail-if 'ece>0.05'         exit code 1 for a CI pipeline
   mbls eval masks.npz --ignore-index 255          logits [N, C, H, W], labels [N, H, W]
 
-Files are .npy, .npz, .safetensors or CSV and TSV with a header, recognised by their content.
+Files are .npy, .npz, .safetensors, .pt and .pth, or CSV and TSV with a header, recognised by their
+content.
 Scores are an array `logits`, `probs`, `scores` or `predictions` (see --scores for others), or
 columns such as prob_0, prob_1, .. ; labels are `labels`, `targets` or `y`. A text file may have
 the columns true_label, pred_label and confidence instead.
@@ -50,6 +54,15 @@ Exit codes:
   0  fine
   1  a check of --fail-if failed
   2  an argument or a file is wrong";
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  mbls compare before.npz after.npz
+  mbls compare a.csv b.csv --format json
+
+Both files have the same rows in the same order. A verdict is given where the paired bootstrap
+interval of the difference excludes 0. Fourteen metrics are compared: a single interval that
+excludes 0 narrowly is weak evidence.";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
@@ -78,6 +91,25 @@ pub(crate) struct Eval {
     /// Save the exact state of the metrics for `mbls merge`; for a single file
     #[arg(long, value_name = "STATE")]
     pub(crate) save_state: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Compare {
+    /// The predictions of the first model, A
+    #[arg(value_name = "A")]
+    pub(crate) first: PathBuf,
+    /// The predictions of the second model, B
+    #[arg(value_name = "B")]
+    pub(crate) second: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) metrics: Metrics,
+    #[command(flatten)]
+    pub(crate) intervals: Intervals,
+    /// The form of the results
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]

@@ -1,5 +1,5 @@
 use crate::Exit;
-use crate::argument::{Convention, Eval};
+use crate::argument::Eval;
 use crate::input;
 use crate::measure::{SavedState, Settings, check_intervals, measure, write_state};
 use crate::messages::Messages;
@@ -12,13 +12,7 @@ pub(crate) fn run(
     out: &mut dyn Write,
     messages: &mut Messages<'_>,
 ) -> Result<Exit> {
-    let metrics = &arguments.metrics;
-    let settings = Settings {
-        bins: metrics.bins,
-        binning: metrics.binning.into(),
-        reference: metrics.convention == Convention::Reference,
-        nll_epsilon: metrics.nll_epsilon,
-    };
+    let settings = Settings::from(&arguments.metrics);
     ensure!(
         arguments.save_state.is_none() || arguments.files.len() == 1,
         "--save-state of {} files: expected one, and mbls merge for several",

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod compare;
 mod eval;
 mod merge;
 
@@ -16,6 +17,7 @@ pub(crate) fn run(
 ) -> Result<Exit> {
     match command {
         Command::Eval(arguments) => eval::run(arguments, out, messages),
+        Command::Compare(arguments) => compare::run(arguments, out, messages),
         Command::Merge(arguments) => merge::run(arguments, out, messages),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::array::Array;
 use super::storage::Storage;
-use super::{npy, npz, tensors, text};
+use super::{npy, npz, tensors, text, torch};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +29,12 @@ impl Container {
             return Ok(Self::Single(array));
         }
         if head.starts_with(npz::MAGIC) || head.starts_with(b"PK\x05\x06") {
-            return npz::read(&storage).map(Self::Arrays);
+            let of_torch = npz::is_torch(&storage)?;
+            let arrays = if of_torch { torch::read(&storage) } else { npz::read(&storage) };
+            return arrays.map(Self::Arrays);
+        }
+        if head.starts_with(torch::LEGACY) {
+            return torch::read(&storage).map(Self::Arrays);
         }
         if tensors::is(&head, storage.len()) {
             return tensors::read(&storage).map(Self::Arrays);
@@ -39,7 +44,7 @@ impl Container {
         }
         ensure!(
             text::is(&head),
-            "begins with bytes {:02x?}: expected .npy, .npz, .safetensors, CSV or TSV",
+            "begins with bytes {:02x?}: expected .npy, .npz, .safetensors, .pt, CSV or TSV",
             &head[..head.len().min(8)]
         );
         Ok(Self::Text(storage))

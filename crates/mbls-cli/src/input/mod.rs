@@ -1,6 +1,6 @@
 //! Files of predictions.
 //!
-//! `storage` reads bytes in pieces; `npy`, `npz`, `tensors` and `text` describe the arrays of a
+//! `storage` reads bytes in pieces; `npy`, `npz`, `tensors`, `torch` and `text` describe the arrays of a
 //! format; `container` recognises the format; `names` and `columns` choose among arrays and
 //! columns; `labels` and `kind` say what they are; `open` puts this together into [`Rows`].
 
@@ -20,6 +20,7 @@ mod score_rows;
 mod storage;
 mod tensors;
 mod text;
+mod torch;
 
 pub(crate) use groups::Groups;
 pub(crate) use open::open;

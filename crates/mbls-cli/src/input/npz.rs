@@ -4,7 +4,7 @@ use super::array::Array;
 use super::npy;
 use super::storage::{Cursor, Storage};
 use anyhow::{Context, Result, ensure};
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 use zip::ZipArchive;
 
@@ -13,11 +13,21 @@ pub(crate) const MAGIC: &[u8] = b"PK\x03\x04";
 /// Deflate compresses to no less than this fraction.
 const LARGEST_RATIO: u64 = 1032;
 
+/// Returns whether the archive is one of `torch.save`: it has the pickle of the object.
+pub(crate) fn is_torch(storage: &Storage) -> Result<bool> {
+    let is_pickle = |name: &str| name == "data.pkl" || name.ends_with("/data.pkl");
+    Ok(open(storage)?.file_names().any(|name| name.is_ok_and(|name| is_pickle(&name))))
+}
+
+fn open(storage: &Storage) -> Result<ZipArchive<BufReader<Cursor<'_>>>> {
+    ZipArchive::new(BufReader::new(Cursor::new(storage)))
+        .context("a truncated or damaged zip archive")
+}
+
 /// Reads the arrays of the archive. Stored ones stay in the file; compressed ones are unpacked in
 /// memory.
 pub(crate) fn read(storage: &Arc<Storage>) -> Result<Vec<(String, Array)>> {
-    let mut archive = ZipArchive::new(std::io::BufReader::new(Cursor::new(storage)))
-        .context("a truncated or damaged zip archive")?;
+    let mut archive = open(storage)?;
     let mut arrays: Vec<(String, Array)> = Vec::new();
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).with_context(|| format!("entry {index}"))?;

@@ -17,7 +17,7 @@ pub(crate) struct Resampler<'a> {
     /// The position in that order of each row.
     position: Vec<u32>,
     labels: usize,
-    classwise: Option<Classwise>,
+    classwise: Option<&'a Classwise>,
 }
 
 /// The most resamples of smooth ECE, each of which takes as long as all other metrics of some ten
@@ -28,7 +28,7 @@ impl<'a> Resampler<'a> {
     pub(crate) fn new(
         summary: &'a Summary,
         settings: &'a Settings,
-        classwise: Option<Classwise>,
+        classwise: Option<&'a Classwise>,
     ) -> Result<Self> {
         let rows = u32::try_from(summary.rows()).context("intervals of 2^32 rows or more")?;
         let mut order: Vec<u32> = (0..rows).collect();
@@ -75,7 +75,7 @@ impl<'a> Resampler<'a> {
         set(Key::BalancedAccuracy, self.balanced_accuracy(drawn));
         set(Key::Nll, mean(nll));
         set(Key::Brier, mean(brier));
-        set(Key::Cece, self.classwise.as_ref().map(|classwise| classwise.of(drawn)));
+        set(Key::Cece, self.classwise.map(|classwise| classwise.of(drawn)));
         // Errors of sorted rows cannot occur: the rows and settings are those already measured.
         let _ = self.of_confidences(drawn, &mut set);
         if smooth {

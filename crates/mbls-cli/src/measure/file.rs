@@ -146,8 +146,8 @@ fn drawn(
     if wanted.no_intervals {
         return Ok([const { None }; KEYS.len()]);
     }
-    let values =
-        Resampler::new(summary, settings, classwise)?.values(wanted.resamples, wanted.seed);
+    let values = Resampler::new(summary, settings, classwise.as_ref())?
+        .values(wanted.resamples, wanted.seed);
     Ok(intervals(&values, wanted.level))
 }
 

@@ -1,3 +1,4 @@
+use crate::argument::{Convention, Metrics};
 use mbls_core::metric::Binning;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,17 @@ pub(crate) struct Settings {
     /// Adaptive and classwise ECE as published code computes them.
     pub(crate) reference: bool,
     pub(crate) nll_epsilon: Option<f64>,
+}
+
+impl From<&Metrics> for Settings {
+    fn from(metrics: &Metrics) -> Self {
+        Self {
+            bins: metrics.bins,
+            binning: metrics.binning.into(),
+            reference: metrics.convention == Convention::Reference,
+            nll_epsilon: metrics.nll_epsilon,
+        }
+    }
 }
 
 /// The metrics, in the order of the report. Their names are part of the JSON schema.
@@ -69,6 +81,11 @@ impl Key {
             Self::Underconfidence => "underconfidence",
             Self::Aurc => "aurc",
         }
+    }
+
+    /// Returns whether a larger value is better.
+    pub(crate) fn larger_is_better(self) -> bool {
+        matches!(self, Self::Accuracy | Self::Top5 | Self::BalancedAccuracy)
     }
 
     /// Returns the metric of a name.

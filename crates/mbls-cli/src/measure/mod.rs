@@ -5,6 +5,7 @@
 
 mod bootstrap;
 mod classwise;
+mod compare;
 mod fault;
 mod file;
 mod key;
@@ -14,6 +15,7 @@ mod saved;
 mod state;
 mod summary;
 
+pub(crate) use compare::{Compared, compare};
 pub(crate) use file::{check as check_intervals, measure};
 pub(crate) use key::{KEYS, Key, Settings, Values};
 pub(crate) use measured::{Group, Grouped, Measured};

@@ -77,7 +77,7 @@ fn of_groups(groups: &Grouped) -> Value {
 }
 
 /// Returns a number, a text for an infinity as in all files of the workspace, or null.
-fn number(value: Option<f64>) -> Value {
+pub(super) fn number(value: Option<f64>) -> Value {
     match value {
         None => Value::Null,
         Some(value) if value == f64::INFINITY => "inf".into(),

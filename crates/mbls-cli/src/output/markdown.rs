@@ -40,7 +40,7 @@ pub(super) fn write(files: &[Measured]) -> String {
     out
 }
 
-fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(super) fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut out = String::new();
     for (index, row) in rows.into_iter().enumerate() {
         let cells: Vec<String> = row.iter().map(|cell| escape(cell)).collect();
@@ -53,7 +53,7 @@ fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
 }
 
 /// Escapes what Markdown would take for markup; names of files and groups are foreign text.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::new();
     for character in text.chars() {
         if matches!(character, '|' | '*' | '_' | '`' | '<' | '[' | ']' | '\\' | '#') {

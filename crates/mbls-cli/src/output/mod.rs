@@ -1,10 +1,13 @@
 //! Results on standard output.
 
+mod comparison;
 mod csv;
 mod json;
 mod markdown;
 mod number;
 mod table;
+
+pub(crate) use comparison::write_comparison;
 
 use crate::Exit;
 use crate::argument::{Format, Report};

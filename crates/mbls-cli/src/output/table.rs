@@ -104,7 +104,7 @@ pub(super) fn worst(groups: &Grouped) -> String {
 }
 
 /// Aligns columns; the last one has no padding.
-fn columns(rows: &[Vec<String>]) -> String {
+pub(super) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));

@@ -233,3 +233,61 @@ fn several_files_and_every_output() {
     let quiet = mbls(&folder, "eval @/rows.npz --no-intervals --quiet");
     assert_eq!((quiet.exit, &*quiet.messages), (Exit::Fine, ""));
 }
+
+/// A file as `torch.save({"logits": logits, "labels": labels}, path)` writes it.
+#[test]
+fn torch() {
+    let folder = folder();
+    let (logits, labels) = rows();
+    let text = |text: &str| {
+        let mut bytes = b"X".to_vec();
+        bytes.extend((text.len() as u32).to_le_bytes());
+        bytes.extend(text.as_bytes());
+        bytes
+    };
+    let tensor = |class: &str, key: &str, size: u8, shape: &[u8]| {
+        let mut bytes = b"ctorch._utils\n_rebuild_tensor_v2\n((".to_vec();
+        bytes.extend(text("storage"));
+        bytes.extend(format!("ctorch\n{class}\n").bytes());
+        bytes.extend(text(key));
+        bytes.extend(text("cpu"));
+        // The persistent id ends; the tensor begins at element 0.
+        bytes.extend([b'K', size, b't', b'Q', b'K', 0]);
+        match *shape {
+            [rows, classes] => {
+                bytes.extend([b'K', rows, b'K', classes, 0x86, b'K', classes, b'K', 1, 0x86]);
+            }
+            _ => bytes.extend([b'K', size, 0x85, b'K', 1, 0x85]),
+        }
+        bytes.extend(b"\x89ccollections\nOrderedDict\n)RtR");
+        bytes
+    };
+    let mut pickle = b"\x80\x02}(".to_vec();
+    pickle.extend(text("logits"));
+    pickle.extend(tensor("FloatStorage", "0", 180, &[60, 3]));
+    pickle.extend(text("labels"));
+    pickle.extend(tensor("LongStorage", "1", 60, &[60]));
+    // An object of an unknown class, which is kept as a name.
+    pickle.extend(text("attack"));
+    pickle.extend(b"cos\nsystem\n");
+    pickle.extend(text("touch ran"));
+    pickle.extend(b"\x85Ru.");
+    let numbers: Vec<u8> = logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();
+    let integers: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in [
+        ("data.pkl", &pickle),
+        ("byteorder", &b"little".to_vec()),
+        ("data/0", &numbers),
+        ("data/1", &integers),
+        ("version", &b"3\n".to_vec()),
+    ] {
+        writer.start_file(format!("rows/{name}"), options).unwrap();
+        std::io::Write::write_all(&mut writer, bytes).unwrap();
+    }
+    write(&folder, "rows.pt", writer.finish().unwrap().into_inner());
+    same(&folder, "@/rows.pt");
+    assert!(!std::path::Path::new("ran").exists());
+}

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod checks;
+mod compare;
 mod formats;
 mod groups;
 mod intervals;
