@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::calibrate::MethodName;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mbls_core::metric::{AdaptiveConvention, Binning, ClasswiseConvention, Precision};
 use std::path::PathBuf;
@@ -26,6 +27,12 @@ pub(crate) enum Command {
     /// Measures accuracy, proper scores and calibration errors of files of predictions
     #[command(after_help = EVAL_EXAMPLES)]
     Eval(Eval),
+    /// Fits a calibrator to validation rows, and measures what it changes on test rows
+    #[command(after_help = CALIBRATE_EXAMPLES)]
+    Calibrate(Calibrate),
+    /// Applies a saved calibrator to a file of scores, which needs no labels
+    #[command(after_help = APPLY_EXAMPLES)]
+    Apply(Apply),
     /// Compares two models on the same rows: the difference of every metric, and whether it is noise
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(Compare),
@@ -54,6 +61,21 @@ Exit codes:
   0  fine
   1  a check of --fail-if failed
   2  an argument or a file is wrong";
+
+const CALIBRATE_EXAMPLES: &str = "\
+Examples:
+  mbls calibrate --fit val.npz --apply test.npz
+  mbls calibrate --fit val.npz --apply test.npz --method all
+  mbls calibrate --fit val.npz --save calibrator.json
+  mbls calibrate --fit val.npz --apply test.npz --out calibrated.npy
+
+The method `all` compares every method by cross-validated log-loss on the rows of --fit, and says
+whether the best one is better than temperature scaling by more than noise. Rows are held in memory.";
+
+const APPLY_EXAMPLES: &str = "\
+Examples:
+  mbls calibrate --fit val.npz --save calibrator.json
+  mbls apply calibrator.json new.npz --out calibrated.npy";
 
 const COMPARE_EXAMPLES: &str = "\
 Examples:
@@ -91,6 +113,49 @@ pub(crate) struct Eval {
     /// Save the exact state of the metrics for `mbls merge`; for a single file
     #[arg(long, value_name = "STATE")]
     pub(crate) save_state: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Calibrate {
+    /// The rows that the calibrator is fitted to
+    #[arg(long, value_name = "VAL")]
+    pub(crate) fit: PathBuf,
+    /// The rows that it is applied to and measured on [default: those of --fit]
+    #[arg(long, value_name = "TEST")]
+    pub(crate) apply: Option<PathBuf>,
+    /// The calibrator
+    #[arg(long, value_enum, default_value_t = MethodName::Temperature)]
+    pub(crate) method: MethodName,
+    /// Save the calibrator for `mbls apply`
+    #[arg(long, value_name = "JSON")]
+    pub(crate) save: Option<PathBuf>,
+    /// Write the calibrated probabilities as .npy of f64
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) metrics: Metrics,
+    #[command(flatten)]
+    pub(crate) intervals: Intervals,
+    /// The form of the results
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Apply {
+    /// The calibrator, saved by `mbls calibrate --save`
+    #[arg(value_name = "CALIBRATOR")]
+    pub(crate) calibrator: PathBuf,
+    /// The scores
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The calibrated probabilities, .npy of f64
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: Input,
 }
 
 #[derive(Args, Debug)]

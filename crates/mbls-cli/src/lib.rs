@@ -13,6 +13,7 @@
 //! name, `mbls`, is the facade of the workspace for Rust programs.
 
 mod argument;
+mod calibrate;
 mod check;
 mod command;
 mod exit;

@@ -1,5 +1,7 @@
 //! One file per command.
 
+mod apply;
+mod calibrate;
 mod compare;
 mod eval;
 mod merge;
@@ -17,6 +19,8 @@ pub(crate) fn run(
 ) -> Result<Exit> {
     match command {
         Command::Eval(arguments) => eval::run(arguments, out, messages),
+        Command::Apply(arguments) => apply::run(arguments, messages),
+        Command::Calibrate(arguments) => calibrate::run(arguments, out, messages),
         Command::Compare(arguments) => compare::run(arguments, out, messages),
         Command::Merge(arguments) => merge::run(arguments, out, messages),
     }

@@ -23,6 +23,6 @@ mod text;
 mod torch;
 
 pub(crate) use groups::Groups;
-pub(crate) use open::open;
+pub(crate) use open::{open, open_scores};
 pub(crate) use rows::{Content, Rows, Scored, TopLabelRows};
 pub(crate) use score_rows::ScoreKind;

@@ -30,6 +30,52 @@ pub(crate) fn open(
     Ok(Rows { file, content, groups })
 }
 
+/// Opens the scores of a file without looking for labels. Every row has the label that is ignored,
+/// so that nothing can be measured.
+///
+/// # Errors
+///
+/// Every error names the file.
+pub(crate) fn open_scores(
+    path: &Path,
+    input: &Input,
+    messages: &mut Messages<'_>,
+) -> Result<Scored> {
+    let file = path.display().to_string();
+    let read = || -> Result<(Scored, String)> {
+        let (name, array, precision) = match Container::open(path)? {
+            Container::Text(storage) => {
+                let scores = input.scores.as_deref();
+                let wanted = Wanted { scores, without_labels: true, ..Wanted::default() };
+                let scores = text::read(&storage, wanted)?.scores;
+                let (name, array) = scores.context("confidences alone: expected scores")?;
+                (name, array, Some(Precision::F32))
+            }
+            container => {
+                let arrays = container.into_arrays(stem(path)?)?;
+                let (name, array) = arrays[find_scores(&arrays, input)?].clone();
+                (name, array, None)
+            }
+        };
+        let scores = ScoreRows::new(array).with_context(|| format!("array {name:?}"))?;
+        let given = input.precision.map(Precision::from);
+        let precision = given.or(precision).unwrap_or(scores.precision());
+        let said = Said { logits: input.logits, probs: input.probs, hint: names::hint(&name) };
+        let kind = kind::find(&scores, said, precision, |_| true)?;
+        let classes = classes(&scores);
+        let labels = vec![IGNORED; scores.rows()];
+        let note = format!(
+            "scores from {name:?}, {} {:?}; read as {kind} of {classes} classes",
+            scores.element(),
+            scores.shape()
+        );
+        Ok((Scored { scores, name, kind, precision, classes, labels, ignored: IGNORED }, note))
+    };
+    let (scored, note) = read().with_context(|| file.clone())?;
+    messages.note(format_args!("{file}: {note}"));
+    Ok(scored)
+}
+
 type Found = (Content, Option<Groups>, String);
 
 fn read(path: &Path, input: &Input, group_by: Option<&str>) -> Result<Found> {

@@ -3,13 +3,15 @@ use super::classwise::Classwise;
 use super::key::{KEYS, Key, Settings};
 use super::measured::{Group, Grouped, Measured};
 use super::pass::{self, Shifts};
-use super::state::{State, TopLabelMetrics, aece, ece, mce};
+use super::state::{State, TopLabelMetrics, aece, ece, mce, score_metrics};
 use super::summary::Summary;
 use crate::argument::Intervals;
 use crate::input::{Content, Groups, Rows, Scored, TopLabelRows};
 use crate::messages::Messages;
 use anyhow::{Context, Result, ensure};
-use mbls_core::metric::{Consistency, SmoothConvention, SortedTopLabels, TopLabels};
+use mbls_core::metric::{
+    Consistency, Metric, Predictions, SmoothConvention, SortedTopLabels, TopLabels,
+};
 
 /// Measures a file.
 ///
@@ -122,6 +124,30 @@ fn of_top_labels(
         intervals: drawn(&summary, settings, wanted, None)?,
         calibrated: calibrated(&state, settings, wanted),
         groups,
+        state,
+    })
+}
+
+/// Measures predictions that were made from the rows of another measurement.
+pub(crate) fn measure_predictions(
+    predictions: &Predictions<'_>,
+    settings: &Settings,
+    of: &Measured,
+) -> Result<Measured> {
+    let mut metrics = score_metrics(settings)?;
+    metrics.update(predictions)?;
+    let state = State::Scores(Box::new(metrics));
+    Ok(Measured {
+        file: of.file.clone(),
+        scores: "calibrated probabilities".into(),
+        samples: state.n(),
+        ignored: of.ignored,
+        classes: of.classes,
+        settings: *settings,
+        values: state.values(),
+        intervals: [const { None }; KEYS.len()],
+        calibrated: Vec::new(),
+        groups: None,
         state,
     })
 }

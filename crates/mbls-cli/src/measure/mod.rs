@@ -16,7 +16,7 @@ mod state;
 mod summary;
 
 pub(crate) use compare::{Compared, compare};
-pub(crate) use file::{check as check_intervals, measure};
+pub(crate) use file::{check as check_intervals, measure, measure_predictions};
 pub(crate) use key::{KEYS, Key, Settings, Values};
 pub(crate) use measured::{Group, Grouped, Measured};
 pub(crate) use saved::{SavedState, read_state, write_state};

@@ -13,7 +13,7 @@ pub(super) fn write(files: &[Measured]) -> Result<String> {
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
-fn object(measured: &Measured) -> Value {
+pub(super) fn object(measured: &Measured) -> Value {
     let metric = |key: Key| {
         let interval = measured.interval(key);
         let value = json!({

@@ -1,5 +1,6 @@
 //! Results on standard output.
 
+mod calibrated;
 mod comparison;
 mod csv;
 mod json;
@@ -7,6 +8,7 @@ mod markdown;
 mod number;
 mod table;
 
+pub(crate) use calibrated::{Calibrated, write_calibrated};
 pub(crate) use comparison::write_comparison;
 
 use crate::Exit;

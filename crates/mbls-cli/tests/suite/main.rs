@@ -1,6 +1,7 @@
 //! Tests of the program, by its arguments, streams and exit code.
 
 mod bad_input;
+mod calibration;
 mod checks;
 mod compare;
 mod formats;
