@@ -36,6 +36,12 @@ pub(crate) enum Command {
     /// Compares two models on the same rows: the difference of every metric, and whether it is noise
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(Compare),
+    /// Measures whether scores tell out-of-distribution rows from others
+    #[command(after_help = OOD_EXAMPLES)]
+    Ood(Ood),
+    /// Finds the confidence below which a model should not answer, with a guarantee
+    #[command(after_help = SELECT_EXAMPLES)]
+    Select(Select),
     /// Merges states that `mbls eval --save-state` wrote, and reports them as one data set
     #[command(after_help = MERGE_EXAMPLES)]
     Merge(Merge),
@@ -85,6 +91,24 @@ Examples:
 Both files have the same rows in the same order. A verdict is given where the paired bootstrap
 interval of the difference excludes 0. Fourteen metrics are compared: a single interval that
 excludes 0 narrowly is weak evidence.";
+
+const OOD_EXAMPLES: &str = "\
+Examples:
+  mbls ood test.npz other-dataset.npz
+  mbls ood test.npy other.npy --logits --format json
+
+Neither file needs labels. AUROC, average precision of either side and the share of
+out-of-distribution rows that pass where 95 % of the others do, by confidence, entropy, margin and,
+for logits, energy.";
+
+const SELECT_EXAMPLES: &str = "\
+Examples:
+  mbls select val.npz                   risks of usual coverages
+  mbls select val.npz --risk 0.01       at most 1 % wrong answers, with 95 % probability
+  mbls select val.npz --coverage 0.8    the threshold that answers 80 %
+
+The guarantee is for new rows of the same distribution as those of the file (Geifman and El-Yaniv,
+NeurIPS 2017).";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
@@ -175,6 +199,51 @@ pub(crate) struct Compare {
     /// The form of the results
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Ood {
+    /// Scores of in-distribution rows
+    #[arg(value_name = "IN")]
+    pub(crate) inside: PathBuf,
+    /// Scores of out-of-distribution rows
+    #[arg(value_name = "OUT")]
+    pub(crate) outside: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) intervals: Intervals,
+    /// The form of the results
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Select {
+    /// The predictions, of rows that the model was not trained on
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The largest share of wrong answers
+    #[arg(long, conflicts_with = "coverage")]
+    pub(crate) risk: Option<f64>,
+    /// The smallest share of rows that are answered
+    #[arg(long)]
+    pub(crate) coverage: Option<f64>,
+    /// The probability with which the guarantee holds
+    #[arg(long, default_value_t = 0.95)]
+    pub(crate) level: f64,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// The form of the results
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+impl Select {
+    /// Returns settings that leave out intervals.
+    pub(crate) fn without_intervals(&self) -> Intervals {
+        Intervals { no_intervals: true, resamples: 1, level: self.level, seed: 0 }
+    }
 }
 
 #[derive(Args, Debug)]

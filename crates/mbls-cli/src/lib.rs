@@ -21,6 +21,7 @@ mod input;
 mod measure;
 mod messages;
 mod output;
+mod selective;
 
 pub use exit::Exit;
 

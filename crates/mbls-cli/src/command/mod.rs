@@ -5,6 +5,8 @@ mod calibrate;
 mod compare;
 mod eval;
 mod merge;
+mod ood;
+mod select;
 
 use crate::Exit;
 use crate::argument::Command;
@@ -22,6 +24,8 @@ pub(crate) fn run(
         Command::Apply(arguments) => apply::run(arguments, messages),
         Command::Calibrate(arguments) => calibrate::run(arguments, out, messages),
         Command::Compare(arguments) => compare::run(arguments, out, messages),
+        Command::Ood(arguments) => ood::run(arguments, out, messages),
+        Command::Select(arguments) => select::run(arguments, out, messages),
         Command::Merge(arguments) => merge::run(arguments, out, messages),
     }
 }

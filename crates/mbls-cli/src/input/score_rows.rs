@@ -3,7 +3,7 @@ use super::element::ElementType;
 use anyhow::{Result, bail, ensure};
 use bytemuck::Pod;
 use half::{bf16, f16};
-use mbls_core::metric::{LabelledScores, Labels, Precision, ScoreSlice};
+use mbls_core::metric::{LabelledScores, Labels, Precision, ScoreSlice, ScoreType, UnlabelledRows};
 use std::fmt;
 use std::ops::Range;
 
@@ -146,6 +146,33 @@ impl Block {
             Self::Bf16(scores) => scores.into(),
             Self::F32(scores) => scores.into(),
             Self::F64(scores) => scores.into(),
+        }
+    }
+
+    /// Checks the rows of the block, without labels.
+    pub(crate) fn unlabelled(
+        &self,
+        kind: ScoreKind,
+        classes: usize,
+        precision: Precision,
+    ) -> mbls_core::Result<UnlabelledRows<'_>> {
+        fn of<T: ScoreType>(
+            scores: &[T],
+            kind: ScoreKind,
+            classes: usize,
+            precision: Precision,
+        ) -> mbls_core::Result<UnlabelledRows<'_>> {
+            match kind {
+                ScoreKind::Logits => UnlabelledRows::from_logits(scores, classes),
+                ScoreKind::Probs => UnlabelledRows::from_probs_in(scores, classes, precision),
+                ScoreKind::Binary => UnlabelledRows::from_binary_in(scores, precision),
+            }
+        }
+        match self {
+            Self::F16(scores) => of(scores, kind, classes, precision),
+            Self::Bf16(scores) => of(scores, kind, classes, precision),
+            Self::F32(scores) => of(scores, kind, classes, precision),
+            Self::F64(scores) => of(scores, kind, classes, precision),
         }
     }
 

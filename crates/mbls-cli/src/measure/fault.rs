@@ -44,11 +44,15 @@ pub(crate) fn describe(error: mbls_core::Error, rows: &Scored, first: usize) -> 
 fn count_not_finite(rows: &Scored) -> String {
     const NAMED: usize = 5;
     let width = rows.scores.width();
+    // Without labels every row has the label that is ignored.
+    let unlabelled = (0..rows.rows()).all(|row| rows.is_ignored(row));
     let wrong = |score: &f64| score.is_nan() || *score == f64::INFINITY;
     let of_block = |range: std::ops::Range<usize>| -> Result<Vec<usize>> {
         let scores = rows.block(range.clone())?.scores().to_f64();
         let all = range.zip(scores.chunks_exact(width));
-        let wrong = all.filter(|(row, scores)| !rows.is_ignored(*row) && scores.iter().any(wrong));
+        let wrong = all.filter(|(row, scores)| {
+            (unlabelled || !rows.is_ignored(*row)) && scores.iter().any(wrong)
+        });
         Ok(wrong.map(|(row, _)| row).collect())
     };
     let Ok(found) = blocks(rows).map(of_block).collect::<Result<Vec<_>>>() else {

@@ -13,6 +13,13 @@ pub(crate) struct Settings {
     pub(crate) nll_epsilon: Option<f64>,
 }
 
+impl Settings {
+    /// Returns the settings without options.
+    pub(crate) fn usual() -> Self {
+        Self { bins: 15, binning: Binning::EqualWidth, reference: false, nll_epsilon: None }
+    }
+}
+
 impl From<&Metrics> for Settings {
     fn from(metrics: &Metrics) -> Self {
         Self {

@@ -6,10 +6,14 @@ mod csv;
 mod json;
 mod markdown;
 mod number;
+mod selected;
+mod separations;
 mod table;
 
 pub(crate) use calibrated::{Calibrated, write_calibrated};
 pub(crate) use comparison::write_comparison;
+pub(crate) use selected::{Selected, write_selected};
+pub(crate) use separations::write_separations;
 
 use crate::Exit;
 use crate::argument::{Format, Report};

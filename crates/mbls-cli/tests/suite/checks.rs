@@ -29,7 +29,7 @@ fn a_failed_check_has_exit_code_1() {
 #[test]
 fn help_has_examples() {
     let folder = folder();
-    for command in ["eval", "merge", "compare", "calibrate", "apply"] {
+    for command in ["eval", "merge", "compare", "calibrate", "apply", "ood", "select"] {
         let ran = mbls(&folder, &format!("{command} --help"));
         assert_eq!((ran.exit, &*ran.messages), (Exit::Fine, ""));
         assert!(ran.out.contains("Examples:") && ran.out.contains(&format!("mbls {command} ")));

@@ -7,6 +7,8 @@ mod compare;
 mod formats;
 mod groups;
 mod intervals;
+mod ood;
 mod program;
 mod real_outputs;
+mod select;
 mod states;
