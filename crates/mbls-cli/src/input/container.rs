@@ -2,6 +2,7 @@
 
 use super::array::Array;
 use super::storage::Storage;
+use super::text_file::{GZIP, TextFile};
 use super::{npy, npz, tensors, text, torch};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
@@ -13,7 +14,7 @@ pub(crate) enum Container {
     Single(Array),
     Arrays(Vec<(String, Array)>),
     /// Delimited text, of which nothing has been read.
-    Text(Arc<Storage>),
+    Text(TextFile),
 }
 
 /// The first bytes that are looked at.
@@ -42,12 +43,21 @@ impl Container {
         if let Some(problem) = unsupported(&head) {
             bail!(problem);
         }
+        if head.starts_with(GZIP) {
+            let file = TextFile::new(storage, true);
+            let head = file.head(HEAD as u64).context("truncated or damaged gzip")?;
+            ensure!(
+                text::is(&head),
+                "compressed by gzip, but not text: expected the unpacked file"
+            );
+            return Ok(Self::Text(file));
+        }
         ensure!(
             text::is(&head),
-            "begins with bytes {:02x?}: expected .npy, .npz, .safetensors, .pt, CSV or TSV",
+            "begins with bytes {:02x?}: expected .npy, .npz, .safetensors, .pt, CSV, TSV or JSON lines",
             &head[..head.len().min(8)]
         );
-        Ok(Self::Text(storage))
+        Ok(Self::Text(TextFile::new(storage, false)))
     }
 
     /// Returns the arrays; the single one is called `stem`.
@@ -72,9 +82,6 @@ fn unsupported(head: &[u8]) -> Option<&'static str> {
         }
         _ if head.starts_with(b"ARROW1") => {
             Some("an Arrow file, which is not read yet: expected CSV or .npz")
-        }
-        [0x1f, 0x8b, ..] => {
-            Some("compressed by gzip, which is not read yet: expected the unpacked file")
         }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
             Some("compressed by zstd, which is not read yet: expected the unpacked file")

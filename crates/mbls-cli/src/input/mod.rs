@@ -15,11 +15,13 @@ mod names;
 mod npy;
 mod npz;
 mod open;
+mod records;
 mod rows;
 mod score_rows;
 mod storage;
 mod tensors;
 mod text;
+mod text_file;
 mod torch;
 
 pub(crate) use groups::Groups;

@@ -44,10 +44,10 @@ pub(crate) fn open_scores(
     let file = path.display().to_string();
     let read = || -> Result<(Scored, String)> {
         let (name, array, precision) = match Container::open(path)? {
-            Container::Text(storage) => {
+            Container::Text(file) => {
                 let scores = input.scores.as_deref();
                 let wanted = Wanted { scores, without_labels: true, ..Wanted::default() };
-                let scores = text::read(&storage, wanted)?.scores;
+                let scores = text::read(&file, wanted)?.scores;
                 let (name, array) = scores.context("confidences alone: expected scores")?;
                 (name, array, Some(Precision::F32))
             }
@@ -80,14 +80,14 @@ type Found = (Content, Option<Groups>, String);
 
 fn read(path: &Path, input: &Input, group_by: Option<&str>) -> Result<Found> {
     match Container::open(path)? {
-        Container::Text(storage) => {
+        Container::Text(file) => {
             let wanted = Wanted {
                 scores: input.scores.as_deref(),
                 labels: input.labels.as_deref().filter(|_| input.labels_file.is_none()),
                 group_by,
                 without_labels: input.labels_file.is_some(),
             };
-            of_table(text::read(&storage, wanted)?, input, group_by)
+            of_table(text::read(&file, wanted)?, input, group_by)
         }
         container => of_arrays(path, container.into_arrays(stem(path)?)?, input, group_by),
     }
@@ -274,8 +274,8 @@ fn labels_of_file(
 ) -> Result<(Vec<i64>, String)> {
     let read = || -> Result<Vec<i64>> {
         let arrays = match Container::open(path)? {
-            Container::Text(storage) => {
-                let labels = text::read_labels(&storage, input.labels.as_deref())?;
+            Container::Text(file) => {
+                let labels = text::read_labels(&file, input.labels.as_deref())?;
                 ensure!(
                     labels.len() == scores.rows(),
                     "{} labels: expected {}, one for each row of the scores",

@@ -1,12 +1,12 @@
-//! CSV and TSV with a header.
+//! Tables in text: CSV and TSV with a header, JSON lines.
 
 use super::array::Array;
 use super::columns::{Columns, ScoreColumns, index_of};
 use super::labels::whole;
-use super::storage::{Cursor, Storage};
+use super::records::{Records, csv_reader};
+use super::text_file::TextFile;
 use anyhow::{Context, Result, bail, ensure};
-use csv::{ReaderBuilder, StringRecord};
-use std::io::BufReader;
+use csv::StringRecord;
 
 /// The columns of a text file that were asked for.
 #[derive(Debug, Default)]
@@ -49,34 +49,18 @@ pub(crate) fn is(head: &[u8]) -> bool {
     valid && !head.iter().any(|&byte| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'))
 }
 
-/// Returns the delimiter that the first line has most often.
-fn delimiter(head: &[u8]) -> u8 {
-    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let count = |delimiter: u8| line.iter().filter(|&&byte| byte == delimiter).count();
-    // Of equally many the last one of the list is taken.
-    [b';', b'\t', b','].into_iter().max_by_key(|&delimiter| count(delimiter)).unwrap_or(b',')
-}
-
-fn reader(storage: &Storage, header: bool) -> Result<csv::Reader<BufReader<Cursor<'_>>>> {
-    Ok(ReaderBuilder::new()
-        .delimiter(delimiter(&storage.head(1 << 16)?))
-        .has_headers(header)
-        .trim(csv::Trim::All)
-        .from_reader(BufReader::with_capacity(1 << 18, Cursor::new(storage))))
-}
-
 /// Reads the columns that [`Columns`] finds in the header.
-pub(crate) fn read(storage: &Storage, wanted: Wanted<'_>) -> Result<Table> {
-    let mut reader = reader(storage, true)?;
-    let header = reader.headers().context("the header")?.clone();
-    let names: Vec<&str> = header.iter().map(|name| name.trim_start_matches('\u{feff}')).collect();
+pub(crate) fn read(file: &TextFile, wanted: Wanted<'_>) -> Result<Table> {
+    let mut records = Records::open(file)?;
+    let names = records.names.clone();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     ensure!(!names.is_empty(), "empty: expected a header and rows");
     let columns = Columns::find(&names, wanted)?;
     let mut table = Table { note: columns.describe(&names), ..Table::default() };
     let mut scores = Vec::new();
     let mut top_labels = TopLabelColumns::default();
     let mut record = StringRecord::new();
-    while reader.read_record(&mut record).with_context(|| format!("row {}", table.rows))? {
+    while records.next(&mut record).with_context(|| format!("row {}", table.rows))? {
         let row = table.rows;
         let place = |column: usize| format!("row {row}, column {:?}", names[column]);
         let number = |column: usize| {
@@ -133,8 +117,8 @@ pub(crate) fn read(storage: &Storage, wanted: Wanted<'_>) -> Result<Table> {
 }
 
 /// Reads the labels of a text file: the column `name`, one by convention, or lines of integers.
-pub(crate) fn read_labels(storage: &Storage, name: Option<&str>) -> Result<Vec<i64>> {
-    let mut reader = reader(storage, false)?;
+pub(crate) fn read_labels(file: &TextFile, name: Option<&str>) -> Result<Vec<i64>> {
+    let mut reader = csv_reader(file, &file.head(1 << 16)?, false);
     let mut labels = Vec::new();
     let mut column = 0;
     for (line, record) in reader.records().enumerate() {

@@ -291,3 +291,50 @@ fn torch() {
     same(&folder, "@/rows.pt");
     assert!(!std::path::Path::new("ran").exists());
 }
+
+#[test]
+fn json_lines_and_gzip() {
+    let folder = folder();
+    let (logits, labels) = rows();
+    let line = |(logits, label): (&[f32], &i64)| {
+        format!("{{\"id\": \"x\", \"logits\": {logits:?}, \"label\": {label}}}\n")
+    };
+    let text: String = logits.chunks(3).zip(&labels).map(line).collect();
+    write(&folder, "x.jsonl", &text);
+    same(&folder, "@/x.jsonl");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, text.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    write(&folder, "x.jsonl.gz", &gzip);
+    same(&folder, "@/x.jsonl.gz");
+
+    write(&folder, "cut.gz", &gzip[..gzip.len() / 2]);
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut bomb, b"prob_0,prob_1,label\n").unwrap();
+    for _ in 0..100 {
+        std::io::Write::write_all(&mut bomb, &b"0,1,1\n".repeat(200_000)).unwrap();
+    }
+    write(&folder, "bomb.gz", bomb.finish().unwrap());
+    write(&folder, "missing.jsonl", "{\"logits\": [1, 2], \"label\": 0}\n{\"logits\": [1, 2]}\n");
+    write(
+        &folder,
+        "longer.jsonl",
+        "{\"logits\": [1, 2], \"label\": 0}\n{\"logits\": [1, 2, 3], \"label\": 0}\n",
+    );
+    write(&folder, "broken.jsonl", "{\"logits\": [1, 2], \"label\": 0}\n{\"logits\": [1, 2}\n");
+    write(&folder, "null.jsonl", "{\"logits\": [1, null], \"label\": 0}\n");
+    write(&folder, "array.json", "[1, 2, 3]");
+    for (file, part) in [
+        ("cut.gz", "cut.gz"),
+        ("bomb.gz", "more than 200 times"),
+        ("missing.jsonl", "row 1: line 2"),
+        ("longer.jsonl", "row 1: line 2"),
+        ("broken.jsonl", "line 2: expected a JSON object"),
+        ("null.jsonl", "\"null\": expected a number"),
+        ("array.json", "JSON lines"),
+    ] {
+        let ran = mbls(&folder, &format!("eval @/{file} --no-intervals"));
+        assert_eq!(ran.exit, Exit::BadInput, "{file}");
+        assert!(ran.messages.contains(part), "{}", ran.messages);
+    }
+}
