@@ -3,7 +3,7 @@
 use super::array::Array;
 use super::storage::Storage;
 use super::text_file::{GZIP, TextFile};
-use super::{npy, npz, tensors, text, torch};
+use super::{npy, npz, pickled, tensors, text, torch};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +36,9 @@ impl Container {
         }
         if head.starts_with(torch::LEGACY) {
             return torch::read(&storage).map(Self::Arrays);
+        }
+        if pickled::is(&head) {
+            return pickled::read(&storage).map(Self::Arrays);
         }
         if tensors::is(&head, storage.len()) {
             return tensors::read(&storage).map(Self::Arrays);
@@ -73,10 +76,6 @@ impl Container {
 /// Says what a file of a known but unsupported format is.
 fn unsupported(head: &[u8]) -> Option<&'static str> {
     match head {
-        [0x80, 2..=5, ..] => Some(
-            "a pickle, which is never run: save arrays, for example with numpy.savez(path, \
-             logits=logits, labels=labels)",
-        ),
         _ if head.starts_with(b"PAR1") => {
             Some("a Parquet file, which is not read yet: expected CSV or .npz")
         }

@@ -1,6 +1,6 @@
 //! Files of predictions.
 //!
-//! `storage` reads bytes in pieces; `npy`, `npz`, `tensors`, `torch` and `text` describe the arrays of a
+//! `storage` reads bytes in pieces; `npy`, `npz`, `tensors`, `torch`, `pickled` and `text` describe the arrays of a
 //! format; `container` recognises the format; `names` and `columns` choose among arrays and
 //! columns; `labels` and `kind` say what they are; `open` puts this together into [`Rows`].
 
@@ -15,6 +15,7 @@ mod names;
 mod npy;
 mod npz;
 mod open;
+mod pickled;
 mod records;
 mod rows;
 mod score_rows;

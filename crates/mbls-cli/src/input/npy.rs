@@ -79,7 +79,7 @@ fn field<'a>(header: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Parses the type of the elements, such as `'<f4'`, and whether they are big-endian.
-fn parse_type(descr: &str) -> Result<(ElementType, bool)> {
+pub(crate) fn parse_type(descr: &str) -> Result<(ElementType, bool)> {
     let supported = "expected floating-point or integer numbers";
     let quoted = descr.strip_prefix(['\'', '"']);
     let Some((name, _)) = quoted.and_then(|rest| rest.split_once(['\'', '"'])) else {

@@ -29,7 +29,10 @@ fn files_that_are_not_predictions() {
     write(&folder, "magic", [1u8, 2, 3, 200, 0, 9, 9, 9, 9]);
     refused(&folder, "@/magic", &["01, 02, 03", "expected .npy"]);
     write(&folder, "p.pkl", b"\x80\x04cos\nsystem\n(S'touch ran'\ntR.");
-    refused(&folder, "@/p.pkl", &["a pickle, which is never run"]);
+    refused(&folder, "@/p.pkl", &["p.pkl", "pickle opcode STRING"]);
+    write(&folder, "q.pkl", b"\x80\x04cos\nsystem\nX\x09\x00\x00\x00touch ran\x85R.");
+    refused(&folder, "@/q.pkl", &["without NumPy arrays", "nothing in a pickle is run"]);
+    assert!(!std::path::Path::new("ran").exists());
     let object = npy("|O", false, "(3,)", [b"cos\nsystem\n".to_vec()]);
     pair(&folder, "object.npz", ("logits", object), i64s("(3,)", &[0, 1, 2]));
     refused(&folder, "@/object.npz", &["\"logits\"", "pickled Python objects", "never run"]);

@@ -338,3 +338,46 @@ fn json_lines_and_gzip() {
         assert!(ran.messages.contains(part), "{}", ran.messages);
     }
 }
+
+/// A pickle of `((logits, labels), (logits, labels))`, with the arrays as NumPy writes them in the
+/// protocols 2 to 4 (`_reconstruct`) and 5 (`_frombuffer`).
+#[test]
+fn pickles_of_numpy_arrays() {
+    let folder = folder();
+    let (logits, labels) = rows();
+    let logits: Vec<u8> = logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();
+    let labels: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+    let text = |text: &str| [&[0x8c, text.len() as u8], text.as_bytes()].concat();
+    let dtype = |name: &str| {
+        let state = [&b"(K\x03"[..], &text("<"), b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"];
+        [&b"cnumpy\ndtype\n"[..], &text(name), b"\x89\x88\x87R", &state.concat()].concat()
+    };
+    let bytes = |bytes: &[u8]| [&b"B"[..], &(bytes.len() as u32).to_le_bytes(), bytes].concat();
+    let reconstruct = |name: &str, shape: &[u8], content: &[u8]| {
+        let empty = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R";
+        [&empty[..], b"(K\x01", shape, &dtype(name), b"\x89", &bytes(content), b"tb"].concat()
+    };
+    let from_buffer = |name: &str, shape: &[u8], content: &[u8]| {
+        let function = b"cnumpy._core.numeric\n_frombuffer\n(";
+        let buffer = [&b"\x96"[..], &(content.len() as u64).to_le_bytes(), content].concat();
+        [&function[..], &buffer, &dtype(name), shape, &text("C"), b"tR"].concat()
+    };
+    type Make<'a> = &'a dyn Fn(&str, &[u8], &[u8]) -> Vec<u8>;
+    for (protocol, make) in [(4, &reconstruct as Make<'_>), (5, &from_buffer as Make<'_>)] {
+        let pair = [make("f4", b"K\x3cK\x03\x86", &logits), make("i8", b"K\x3cK\x01\x86", &labels)];
+        let pair = [&pair.concat()[..], b"\x86"].concat();
+        write(&folder, "one.p", [&[0x80, protocol], &pair[..], b"."].concat());
+        same(&folder, "@/one.p");
+        write(&folder, "two.p", [&[0x80, protocol], &pair[..], &pair, b"\x86."].concat());
+        same(&folder, "@/two.p --scores test_logits --labels test_labels");
+        let ran = mbls(&folder, "eval @/two.p");
+        assert_eq!(ran.exit, Exit::BadInput);
+        assert!(
+            ran.messages.contains("\"val_logits\"") && ran.messages.contains("--scores"),
+            "{}",
+            ran.messages
+        );
+        write(&folder, "cut.p", &[&[0x80, protocol], &pair[..], b"."].concat()[..300]);
+        assert_eq!(mbls(&folder, "eval @/cut.p").exit, Exit::BadInput);
+    }
+}
