@@ -57,8 +57,8 @@ Examples:
   mbls eval test.npz --fail-if 'ece>0.05'         exit code 1 for a CI pipeline
   mbls eval masks.npz --ignore-index 255          logits [N, C, H, W], labels [N, H, W]
 
-Files are .npy, .npz, .safetensors, .pt and .pth, CSV and TSV with a header, or JSON lines, the text
-forms also compressed by gzip, recognised by their content.
+Files are .npy, .npz, .safetensors, .pt and .pth, pickles of NumPy arrays, CSV and TSV with a header,
+or JSON lines, the text forms also compressed by gzip, recognised by their content.
 Scores are an array `logits`, `probs`, `scores` or `predictions` (see --scores for others), or
 columns such as prob_0, prob_1, .. ; labels are `labels`, `targets` or `y`. A text file may have
 the columns true_label, pred_label and confidence instead.
