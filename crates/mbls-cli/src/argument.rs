@@ -120,7 +120,7 @@ States keep no single rows of scores, so merged results have no bootstrap interv
 
 #[derive(Args, Debug)]
 pub(crate) struct Eval {
-    /// The files of predictions
+    /// The files of predictions; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]

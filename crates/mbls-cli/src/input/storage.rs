@@ -1,5 +1,6 @@
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// The bytes of a file, read in pieces where they are needed, or bytes in memory.
@@ -13,7 +14,13 @@ pub(crate) enum Storage {
 }
 
 impl Storage {
+    /// Opens a file; `-` is standard input, which is held in memory.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut bytes).context("standard input")?;
+            return Ok(Self::Memory(bytes));
+        }
         let file = File::open(path).context("cannot open the file")?;
         let metadata = file.metadata().context("cannot read the file's size")?;
         ensure!(!metadata.is_dir(), "a folder: expected a file");

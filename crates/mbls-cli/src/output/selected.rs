@@ -48,11 +48,12 @@ fn heading(selected: &Selected) -> String {
         text(Some(aurc.0)),
         text(Some(aurc.1))
     );
-    let percent = 100.0 * level;
+    // 100 times 0.99 is not 99 in binary.
+    let percent = (1e6 * level).round() / 1e4;
     match selected.thresholds[..] {
         [one] if selected.asked => {
             heading += &format!(
-                "Answer where the confidence is at least {}. With probability {percent:.4} % over \
+                "Answer where the confidence is at least {}. With probability {percent} % over \
                  samples like these, at most {:.3} % of the answers to new ones are wrong.\n",
                 one.point.threshold,
                 100.0 * one.bound
@@ -60,7 +61,7 @@ fn heading(selected: &Selected) -> String {
         }
         _ => {
             heading += &format!(
-                "Each bound holds by itself with probability {percent:.4} % for new samples like these; \
+                "Each bound holds by itself with probability {percent} % for new samples like these; \
                  --risk chooses a threshold for which it holds in spite of the choice.\n"
             );
         }
