@@ -66,7 +66,7 @@ pub fn resampled_values<S: Into<Option<f64>>>(
     statistic: impl Fn(&[u32]) -> S + Sync,
 ) -> Option<Vec<f64>> {
     let values: Option<Vec<f64>> =
-        bootstrap(n, resamples, seed, |indices| statistic(indices).into())?.into_iter().collect();
+        resample(n, resamples, seed, |indices| statistic(indices).into())?.into_iter().collect();
     values.filter(|values| !values.is_empty() && values.iter().all(|value| value.is_finite()))
 }
 
@@ -159,7 +159,7 @@ pub fn paired_difference(
     right: impl Fn(&[u32]) -> f64 + Sync,
 ) -> Option<PairedDifference> {
     let difference = |rows: &[u32]| left(rows) - right(rows);
-    let (interval, sorted) = interval_of(bootstrap(n, resamples, seed, difference)?, level)?;
+    let (interval, sorted) = interval_of(resample(n, resamples, seed, difference)?, level)?;
     let rows: Vec<u32> = (0..u32::try_from(n).ok()?).collect();
     let observed = Some(difference(&rows)).filter(|value| value.is_finite())?;
     let not_positive = sorted.partition_point(|value| *value <= 0.0);
@@ -167,20 +167,30 @@ pub fn paired_difference(
     Some(PairedDifference { observed, interval, fraction_not_positive, resamples, n })
 }
 
-/// Returns the statistic of every resample of `0..n`, or `None` if `n` is 0 or exceeds `u32`.
-fn bootstrap<T: Send>(
+/// Returns a statistic of any type on the resamples of [`percentile_interval`], in resample order.
+/// It serves several statistics of the same draws in one pass.
+///
+/// Returns `None` if there are no samples or 2^32 or more.
+///
+/// ```
+/// use mbls_core::bootstrap::resample;
+///
+/// let first_and_last = |rows: &[u32]| (rows[0], rows[rows.len() - 1]);
+/// assert_eq!(resample(5, 100, 0, first_and_last).expect("there are samples").len(), 100);
+/// ```
+pub fn resample<T: Send>(
     n: usize,
     resamples: usize,
     seed: u64,
     statistic: impl Fn(&[u32]) -> T + Sync,
 ) -> Option<Vec<T>> {
     let bound = u32::try_from(n).ok().filter(|&n| n > 0)?;
-    let resample = |rng: &mut ChaCha8Rng, indices: &mut Vec<u32>| {
+    let draw = |rng: &mut ChaCha8Rng, indices: &mut Vec<u32>| {
         indices.clear();
         indices.extend((0..n).map(|_| rng.random_range(0..bound)));
         statistic(indices)
     };
-    Some(simulate(resamples, seed, || Vec::with_capacity(n), resample))
+    Some(simulate(resamples, seed, || Vec::with_capacity(n), draw))
 }
 
 /// Returns `draw` of each of `resamples` random streams, in stream order. Stream `r` is that of
@@ -299,7 +309,7 @@ mod tests {
         let by_value =
             Interval::of_values(l.iter().zip(&r).map(|(l, r)| l - r).collect(), 0.9).unwrap();
         assert_eq!(by_value, paired.interval);
-        let values = bootstrap(80, 1000, 3, mean_of(&differences)).unwrap();
+        let values = resample(80, 1000, 3, mean_of(&differences)).unwrap();
         let share = values.iter().filter(|value| **value <= 0.0).count() as f64 / 1000.0;
         assert_eq!((paired.fraction_not_positive, paired.n, paired.resamples), (share, 80, 1000));
         // A model compared with itself: the difference is 0 in every resample.

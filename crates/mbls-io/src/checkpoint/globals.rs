@@ -65,7 +65,9 @@ pub(super) fn call(values: &mut Values, callable: Id, arguments: Id) -> Parsed<I
     let count = given.len();
     // Only the first arguments are kept, so a long tuple in the memo is not copied repeatedly.
     let given: Vec<Id> = given.iter().take(MAX_ARGUMENTS).copied().collect();
-    let Some((module, name)) = values.global(callable) else { return opaque(values, callable) };
+    let Some((module, name)) = values.global(callable) else {
+        return opaque(values, callable, arguments);
+    };
     match (module, name) {
         ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => tensor(values, &given, count),
         ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
@@ -82,7 +84,7 @@ pub(super) fn call(values: &mut Values, callable: Id, arguments: Id) -> Parsed<I
                     let inner: Vec<Id> = inner.iter().take(MAX_ARGUMENTS).copied().collect();
                     tensor(values, &inner, count)
                 }
-                _ => opaque(values, function),
+                _ => opaque(values, function, arguments),
             }
         }
         ("torch", "Size")
@@ -90,33 +92,33 @@ pub(super) fn call(values: &mut Values, callable: Id, arguments: Id) -> Parsed<I
             [] => values.add(Node::List(Vec::new())),
             // The same items: a copy and its original are equivalent here.
             [items] if matches!(values.node(items), Node::Tuple(_) | Node::List(_)) => Ok(items),
-            _ => opaque(values, callable),
+            _ => opaque(values, callable, arguments),
         },
         ("collections", "OrderedDict" | "Counter") | ("builtins" | "__builtin__", "dict") => {
             match given[..] {
                 [] => values.add(Node::Dict(Vec::new())),
-                [entries] => dict(values, callable, entries),
-                _ => opaque(values, callable),
+                [entries] => dict(values, callable, entries, arguments),
+                _ => opaque(values, callable, arguments),
             }
         }
         ("collections", "defaultdict") => match given[..] {
-            [_, entries] => dict(values, callable, entries),
+            [_, entries] => dict(values, callable, entries, arguments),
             _ => values.add(Node::Dict(Vec::new())),
         },
-        _ => opaque(values, callable),
+        _ => opaque(values, callable, arguments),
     }
 }
 
-fn opaque(values: &mut Values, of: Id) -> Parsed<Id> {
-    values.add(Node::Object { of, state: None })
+fn opaque(values: &mut Values, of: Id, arguments: Id) -> Parsed<Id> {
+    values.add(Node::Object { of, arguments, state: None })
 }
 
 /// Creates a dict from the entries of another dict or from a list of pairs.
-fn dict(values: &mut Values, callable: Id, entries: Id) -> Parsed<Id> {
+fn dict(values: &mut Values, callable: Id, entries: Id, arguments: Id) -> Parsed<Id> {
     let pairs = match values.node(entries) {
         Node::Dict(_) => return Ok(entries),
         Node::List(pairs) => pairs,
-        _ => return opaque(values, callable),
+        _ => return opaque(values, callable, arguments),
     };
     let pair = |&id: &Id| match values.node(id) {
         Node::Tuple(pair) => <[Id; 2]>::try_from(&pair[..]).ok(),

@@ -95,6 +95,21 @@ impl Checkpoint {
         Self::named("checkpoint".into(), file.into())
     }
 
+    /// Reads a single pickle from memory, such as `pickle.dump` of objects other than tensors writes,
+    /// by the same machine: nothing is run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] if the pickle is damaged, of a protocol other than 2 to 5, refers to
+    /// data outside of it, or is followed by anything.
+    pub fn from_pickle(file: impl Into<Vec<u8>>) -> Result<Self> {
+        let (file, name) = (file.into(), "pickle".to_owned());
+        match parse_pickle(&file) {
+            Ok((values, root)) => Ok(Self { name, file, values, root }),
+            Err(problem) => Err(Error::Checkpoint { file: name, problem }),
+        }
+    }
+
     fn named(name: String, file: Vec<u8>) -> Result<Self> {
         match parse(&file) {
             Ok((values, root)) => Ok(Self { name, file, values, root }),
@@ -172,6 +187,19 @@ fn parse(file: &[u8]) -> Parsed<(Values, Id)> {
         [0x80, 2..=5, ..] => legacy::read(file, limit),
         _ => Err(format!("{}, expected a file of torch.save or safetensors", kind(file))),
     }
+}
+
+fn parse_pickle(file: &[u8]) -> Parsed<(Values, Id)> {
+    let mut values = Values::new();
+    let (root, end) = pickle::read(file, 0, &mut values)?;
+    if end != file.len() {
+        return Err(format!(
+            "{} bytes follow the pickle, which ends at byte {end}",
+            file.len() - end
+        ));
+    }
+    values.locate(limit(file), |key| Err(format!("storage {key:?} is not in the pickle")))?;
+    Ok((values, root))
 }
 
 /// Describes a file of another format.

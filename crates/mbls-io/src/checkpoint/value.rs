@@ -10,7 +10,7 @@ use std::fmt;
 /// class.
 ///
 /// Classes and functions are never run. An object that they would have created has only its class
-/// name and attributes.
+/// name, the arguments of the call, and attributes.
 ///
 /// Example: reading what else a PyTorch run needs to resume:
 ///
@@ -155,6 +155,31 @@ impl<'a> Value<'a> {
     /// `torch.optim.sgd.SGD`.
     pub fn class(&self) -> Option<String> {
         self.checkpoint.values.maker(self.id)
+    }
+
+    /// Returns the arguments with which an object would have been created: a tuple.
+    pub fn arguments(&self) -> Option<Self> {
+        match self.node() {
+            Node::Object { arguments, .. } => Some(Self::new(self.checkpoint, *arguments)),
+            _ => None,
+        }
+    }
+
+    /// Returns the state that an object would have been given: a dict of attributes, or whatever
+    /// its class expects.
+    pub fn state(&self) -> Option<Self> {
+        match self.node() {
+            Node::Object { state, .. } => state.map(|state| Self::new(self.checkpoint, state)),
+            _ => None,
+        }
+    }
+
+    /// Returns the content of a bytes object.
+    pub fn as_bytes(&self) -> Option<&'a [u8]> {
+        match self.node() {
+            Node::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// Returns whether this is a tensor.

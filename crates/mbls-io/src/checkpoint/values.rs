@@ -35,9 +35,10 @@ pub(super) enum Node {
         module: Id,
         name: Id,
     },
-    /// An object of an unknown class or function, and its attributes.
+    /// An object of an unknown class or function, the arguments of its creation, and its attributes.
     Object {
         of: Id,
+        arguments: Id,
         state: Option<Id>,
     },
     /// An index into [`Values::storages`].
