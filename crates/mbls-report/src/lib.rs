@@ -53,7 +53,9 @@
 //! # Ok::<(), mbls_core::Error>(())
 //! ```
 
+mod base64;
 mod column;
+mod diagram;
 mod escape;
 mod findings;
 mod format;
@@ -66,11 +68,14 @@ mod report;
 mod table;
 
 pub use column::{Column, Direction, Unit};
+pub use diagram::{Curve, Diagram, EmbeddedFont, Layout};
 pub use findings::findings;
 pub use further::{FurtherTable, NumberColumn};
 pub use gallery::{EmbeddedImage, Gallery, GalleryRow, ImageFormat};
 pub use markdown::markdown;
 pub use page::html;
+pub use plot::quantity::Quantity;
+pub use plot::theme::Theme;
 pub use report::{LossReport, Report, SuiteReport, Summary};
 
 // The code of the README compiles as a reader would paste it.
