@@ -57,6 +57,7 @@ mod base64;
 mod column;
 mod diagram;
 mod escape;
+mod evaluation;
 mod findings;
 mod format;
 mod further;
@@ -69,6 +70,7 @@ mod table;
 
 pub use column::{Column, Direction, Unit};
 pub use diagram::{Curve, Diagram, EmbeddedFont, Layout};
+pub use evaluation::{EvaluationPage, MetricRow, ModelPage, evaluation_html};
 pub use findings::findings;
 pub use further::{FurtherTable, NumberColumn};
 pub use gallery::{EmbeddedImage, Gallery, GalleryRow, ImageFormat};
