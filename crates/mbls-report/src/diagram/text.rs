@@ -60,8 +60,8 @@ mod tests {
     #[test]
     fn breaks_and_cuts() {
         assert_eq!(lines("one two", 10.0, 2), ["one two"]);
-        assert_eq!(lines("one two", 2.0, 2), ["one", "two"]);
-        assert_eq!(lines("one two three", 2.2, 2), ["one", "two…"]);
+        assert_eq!(lines("one two", 2.5, 2), ["one", "two"]);
+        assert_eq!(lines("one two three", 2.5, 2), ["one", "tw…"]);
         assert_eq!(lines(&"x".repeat(99), 3.0, 1), ["xxx…"]);
         assert_eq!(lines("", 3.0, 1), [""]);
     }

@@ -147,6 +147,7 @@
     const computed = sections.map(section => Array.from(section.querySelectorAll(parts), part => part.innerHTML));
     const bins = document.getElementById('bins'), binning = document.getElementById('binning');
     const change = () => {
+      leave();
       const wanted = Number(bins.value);
       if (!Number.isInteger(wanted) || wanted < 1 || (wanted > Number(bins.max) && wanted !== data.bins)) return;
       sections.forEach((section, i) => {
@@ -165,7 +166,11 @@
   // The bin under the pointer, anywhere in its column.
   const tip = document.getElementById('tip');
   let lit = null;
-  const leave = () => { tip.hidden = true; if (lit) lit.classList.remove('lit'); lit = null; };
+  const leave = () => {
+    tip.hidden = true;
+    if (lit) { lit.classList.remove('lit'); lit.querySelector('title').textContent = tip.textContent; }
+    lit = null;
+  };
   document.addEventListener('pointerdown', event => { if (!event.target.closest('figure svg')) leave(); });
   document.querySelectorAll('figure').forEach(figure => {
     const show = event => {
@@ -179,7 +184,9 @@
       leave();
       if (!bin) return;
       lit = bin; bin.classList.add('lit');
+      // Empty meanwhile, so that the browser does not show it too.
       tip.textContent = bin.querySelector('title').textContent;
+      bin.querySelector('title').textContent = '';
       tip.hidden = false;
       const size = tip.getBoundingClientRect();
       tip.style.left = Math.max(4, Math.min(event.clientX + 12, innerWidth - size.width - 8)) + 'px';

@@ -30,7 +30,8 @@ impl MetricRow {
     }
 
     fn interval(&self, interval: Option<Interval>, usual: f64) -> String {
-        let Some(interval) = interval else { return ABSENT.to_owned() };
+        let finite = |of: &Interval| of.low.is_finite() && of.high.is_finite();
+        let Some(interval) = interval.filter(finite) else { return ABSENT.to_owned() };
         let (low, high) = (self.print(interval.low), self.print(interval.high));
         let odd = if interval.level == usual {
             String::new()
