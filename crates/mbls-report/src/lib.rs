@@ -1,9 +1,11 @@
 //! The report of a benchmark: tables with intervals, reliability diagrams and confidence
-//! histograms, as one self-contained HTML page ([`html`]) and as a Markdown table ([`markdown`]).
+//! histograms, as one self-contained HTML page ([`html`]) and as a Markdown table ([`markdown`]);
+//! the page for the evaluation of prediction files ([`evaluation_html`]); reliability diagrams as
+//! SVG files ([`Diagram`]).
 //!
 //! Everything is text in memory: no file is read or written, nothing depends on the clock, and the
-//! same [`Report`] always renders to the same bytes. The page has no external references and no
-//! scripts.
+//! same [`Report`] always renders to the same bytes. The pages have no external references. The page of a
+//! benchmark has no scripts; that of an evaluation works without its script.
 //!
 //! A number that is absent, NaN or infinite is printed as "–", never as 0.
 //!

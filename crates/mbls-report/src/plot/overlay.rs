@@ -30,12 +30,11 @@ pub(crate) fn content(panels: &[Panel], quantity: Quantity) -> String {
     svg.push_str(&line("diagonal", (LEFT, VERTICAL.y(0.0)), (LEFT + SPAN, VERTICAL.y(1.0))));
     svg.push('\n');
     for (curve, panel) in panels.iter().enumerate() {
+        svg.push_str(&whiskers(panel, curve, panels.len()));
+    }
+    let mut markers = String::new();
+    for (curve, panel) in panels.iter().enumerate() {
         let (series, dash) = (curve % SERIES, curve % DASHES);
-        for (bin, interval) in panel.band.map(intervals).unwrap_or_default() {
-            let x = LEFT + bin.confidence * SPAN;
-            let ends = ((x, VERTICAL.y(interval.low)), (x, VERTICAL.y(interval.high)));
-            svg.push_str(&line(&format!("whisker series-{series}"), ends.0, ends.1));
-        }
         let bins: Vec<Filled> = if panel.bins {
             panel.reliability.bins.iter().filter_map(Filled::new).collect()
         } else {
@@ -53,8 +52,23 @@ pub(crate) fn content(panels: &[Panel], quantity: Quantity) -> String {
         }
         for bin in &bins {
             let at = (LEFT + bin.confidence * SPAN, VERTICAL.y(bin.accuracy));
-            svg.push_str(&marker(curve, at));
+            markers.push_str(&marker(curve, at));
         }
+        markers.push('\n');
+    }
+    svg + &markers
+}
+
+/// Draws the band of a curve as vertical lines, beside those of the other curves, which would
+/// otherwise cover each other.
+fn whiskers(panel: &Panel, curve: usize, curves: usize) -> String {
+    let mut svg = String::new();
+    let apart = (10.0 / curves as f64).min(2.5);
+    let shift = (curve as f64 - (curves as f64 - 1.0) / 2.0) * apart;
+    for (bin, interval) in panel.band.map(intervals).unwrap_or_default() {
+        let x = LEFT + bin.confidence * SPAN + shift;
+        let ends = ((x, VERTICAL.y(interval.low)), (x, VERTICAL.y(interval.high)));
+        svg.push_str(&line(&format!("whisker series-{}", curve % SERIES), ends.0, ends.1));
         svg.push('\n');
     }
     svg

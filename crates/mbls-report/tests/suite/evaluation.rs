@@ -20,7 +20,10 @@ pub(crate) fn rows(n: usize, skill: f64) -> SortedTopLabels {
 pub(crate) fn curve(title: &str, n: usize, skill: f64, bins: usize) -> Curve {
     let rows = rows(n, skill);
     let band = rows.consistency_band(Binning::EqualWidth, bins, 200, 0.95, 0).unwrap();
-    let smooth = (0..=40).map(|i| f64::from(i) / 40.0).map(|x| (x, x.powf(1.4))).collect();
+    let smooth = (0..=40)
+        .map(|i| f64::from(i) / 40.0)
+        .map(|x| (x, x.powf(1.4) * (0.3 + 0.7 * skill)))
+        .collect();
     Curve {
         band,
         smooth,
@@ -35,7 +38,7 @@ fn metric(key: &str, title: &str, unit: Unit, value: f64) -> MetricRow {
         title: title.to_string(),
         unit,
         digits: if unit == Unit::Percent { 2 } else { 4 },
-        better: Direction::Lower,
+        better: if key == "accuracy" { Direction::Higher } else { Direction::Lower },
         value: Some(value),
         interval: interval(value * 0.9, value * 1.125),
         calibrated: (key == "ece").then_some(Interval { low: 0.001, high: 0.0125, level: 0.95 }),
