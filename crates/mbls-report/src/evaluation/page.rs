@@ -132,6 +132,11 @@ fn section(
     if !model.metrics.is_empty() {
         html.push_str(&scroll(&id, &tables::metrics(model)));
     }
+    html.push_str(&format!(
+        "<details class=\"numbers-of-bins\">\n<summary>Numbers of the bins</summary>\n{}{}</details>\n",
+        scroll(&id, &tables::bins(model)),
+        download("bins.csv", &csv::bins(model, name(page.binning).unwrap_or("other")), "Download the bins as CSV", "bins")
+    ));
     html.push_str("</div>\n<div>\n");
     let of = format!("of {title}");
     html.push_str(&format!(
@@ -146,11 +151,6 @@ fn section(
     html.push_str(&legend::html(&keys(curves, true, true), Quantity::TopLabel));
     html.push_str(&note(model, groups, controlled));
     html.push_str("</div>\n</div>\n");
-    html.push_str(&format!(
-        "<details class=\"numbers-of-bins\">\n<summary>Numbers of the bins</summary>\n{}{}</details>\n",
-        scroll(&id, &tables::bins(model)),
-        download("bins.csv", &csv::bins(model, name(page.binning).unwrap_or("other")), "Download the bins as CSV", "bins")
-    ));
     if !model.classes.is_empty() {
         html.push_str(&format!(
             "<h3>Classes</h3>\n{}<div class=\"classes\">\n",

@@ -22,8 +22,10 @@ fn filled(reliability: &Reliability) -> Vec<Filled> {
     reliability.bins.iter().filter_map(Filled::new).collect()
 }
 
+type OfBin = fn(&Filled) -> f64;
+
 /// Returns the mean of a value over the samples.
-fn mean(reliability: &Reliability, value: fn(&Filled) -> f64) -> Option<f64> {
+fn mean(reliability: &Reliability, value: OfBin) -> Option<f64> {
     let bins = filled(reliability);
     let sum: f64 = bins.iter().map(|bin| bin.count as f64 * value(bin)).sum();
     let mean = sum / reliability.n as f64;
@@ -67,7 +69,7 @@ pub(crate) fn content(reliability: &Reliability, quantity: Quantity) -> String {
             rect("share", bin.extent(), VERTICAL.y(share), VERTICAL.bottom())
         ));
     }
-    let means: [(&str, fn(&Filled) -> f64); 2] =
+    let means: [(&str, OfBin); 2] =
         [("mean-accuracy", |bin| bin.accuracy), ("mean-confidence", |bin| bin.confidence)];
     for (class, value) in means {
         if let Some(mean) = mean(reliability, value).filter(|_| !bins.is_empty()) {

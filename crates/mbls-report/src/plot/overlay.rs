@@ -12,8 +12,8 @@ const VERTICAL: Vertical = Vertical { top: 10.0, length: SPAN };
 pub(crate) const HEIGHT: f64 = 10.0 + SPAN + super::BOTTOM;
 
 const SERIES: usize = 6;
-/// Coprime to the number of colours, so that 30 curves differ.
-const DASHES: usize = 5;
+/// Coprime to the number of colours, so that 42 curves differ.
+const DASHES: usize = 7;
 
 /// Draws a sample of a curve's line and marker, 28 units wide and 12 high.
 pub(crate) fn sample(curve: usize) -> String {

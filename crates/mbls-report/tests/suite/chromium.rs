@@ -100,6 +100,22 @@ fn a_changed_bin_count_redraws() {
     );
 }
 
+#[test]
+fn the_pointer_shows_the_numbers_of_a_bin() {
+    let page = page(Binning::EqualWidth, 15);
+    let script = "const bars = document.querySelectorAll('.reliability > svg')[0].querySelectorAll('.bar');\
+                  const box = bars[bars.length - 1].getBoundingClientRect();\
+                  bars[0].dispatchEvent(new PointerEvent('pointermove', { bubbles: true, clientX: box.x + box.width / 2, clientY: box.y }));";
+    let Some(dom) = dump(&page, script, "pointer") else { return };
+    let tip = &dom[dom.find("<div id=\"tip\"").expect("the numbers")..];
+    let (attributes, text) = tip.split_once('>').unwrap();
+    let count = page.models[0].curve.reliability.bins[14].count;
+    let start = format!("Confidence 93.3 to 100.0 %: {count} samples, accuracy ");
+    assert!(!attributes.contains("hidden") && text.starts_with(&start), "{}", &tip[..200]);
+    // A fault of a script would be noticed.
+    assert!(std::panic::catch_unwind(|| dump(&page, "throw new Error('x');", "faulty")).is_err());
+}
+
 /// With `MBLS_WRITE_DIAGRAMS` the page is written to that folder, to look at.
 #[test]
 fn page_to_look_at() {

@@ -55,7 +55,7 @@ fn documents() {
 fn several_models_differ_without_colour() {
     let svg = variants()[1].1.svg();
     for i in 0..6 {
-        assert!(svg.contains(&format!("curve series-{i} dash-{}", i % 5)), "{i}");
+        assert!(svg.contains(&format!("curve series-{i} dash-{}", i % 7)), "{i}");
         assert!(svg.contains(&format!("marker fill-{i}")), "{i}");
         assert!(svg.contains(&format!(">Model {i}<")), "{i}");
     }
