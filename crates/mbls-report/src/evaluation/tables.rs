@@ -120,8 +120,8 @@ pub(super) fn overview(page: &EvaluationPage) -> String {
 /// Renders the bins with samples. The script of the page renders the body anew.
 pub(super) fn bins(model: &ModelPage) -> String {
     let mut html = String::from(
-        "<table class=\"sortable\">\n<thead>\n<tr><th scope=\"col\">Confidence, %</th><th scope=\"col\">Samples</th>\
-         <th scope=\"col\">Mean confidence, %</th><th scope=\"col\">Accuracy, %</th></tr>\n</thead>\n<tbody class=\"bin-rows\">\n",
+        "<table class=\"sortable\">\n<thead>\n<tr><th scope=\"col\">Bin, %</th><th scope=\"col\">Samples</th>\
+         <th scope=\"col\">Confidence, %</th><th scope=\"col\">Accuracy, %</th></tr>\n</thead>\n<tbody class=\"bin-rows\">\n",
     );
     let print = |value: Option<f64>| value.map_or_else(|| ABSENT.to_owned(), |of| percent(of, 2));
     for bin in model.curve.reliability.bins.iter().filter(|bin| bin.count > 0) {
