@@ -1,9 +1,11 @@
 //! The report of a benchmark: tables with intervals, reliability diagrams and confidence
-//! histograms, as one self-contained HTML page ([`html`]) and as a Markdown table ([`markdown`]).
+//! histograms, as one self-contained HTML page ([`html`]) and as a Markdown table ([`markdown`]);
+//! the page for the evaluation of prediction files ([`evaluation_html`]); reliability diagrams as
+//! SVG files ([`Diagram`]).
 //!
 //! Everything is text in memory: no file is read or written, nothing depends on the clock, and the
-//! same [`Report`] always renders to the same bytes. The page has no external references and no
-//! scripts.
+//! same [`Report`] always renders to the same bytes. The pages have no external references. The page of a
+//! benchmark has no scripts; that of an evaluation works without its script.
 //!
 //! A number that is absent, NaN or infinite is printed as "–", never as 0.
 //!
@@ -57,8 +59,11 @@
 //! # Ok::<(), mbls_core::Error>(())
 //! ```
 
+mod base64;
 mod column;
+mod diagram;
 mod escape;
+mod evaluation;
 mod findings;
 mod format;
 mod further;
@@ -70,11 +75,15 @@ mod report;
 mod table;
 
 pub use column::{Column, Direction, Unit};
+pub use diagram::{Curve, Diagram, EmbeddedFont, Layout};
+pub use evaluation::{EvaluationPage, MetricRow, ModelPage, evaluation_html};
 pub use findings::findings;
 pub use further::{FurtherTable, NumberColumn};
 pub use gallery::{EmbeddedImage, Gallery, GalleryRow, ImageFormat};
 pub use markdown::markdown;
 pub use page::html;
+pub use plot::quantity::Quantity;
+pub use plot::theme::Theme;
 pub use report::{LossReport, Report, SuiteReport, Summary};
 
 // The code of the README compiles as a reader would paste it.

@@ -3,23 +3,34 @@ use crate::escape;
 use crate::findings::{Tone, sentences};
 use crate::format::{ABSENT, count, percent};
 use crate::plot::histogram::histogram;
-use crate::plot::reliability::{PATTERNS, diagram, legend};
+use crate::plot::legend::{self, Key};
+use crate::plot::quantity::Quantity;
+use crate::plot::reliability::{Panel, diagram};
+use crate::plot::theme;
 use crate::report::{LossReport, Report, SuiteReport};
 use crate::table::{mark, table};
 use mbls_core::metric::Reliability;
 
 const STYLE: &str = include_str!("style.css");
 
+/// Returns the beginning of a page, up to its heading. The title is already escaped; the style
+/// sheet is added to that of all pages.
+pub(crate) fn beginning(title: &str, style: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+         <style>\n{}{STYLE}{style}</style>\n</head>\n\
+         <body>\n{}<header>\n<h1>{title}</h1>\n",
+        theme::page_rules(),
+        legend::page_patterns()
+    )
+}
+
 /// Renders the report as one HTML page without external references, with a light and a dark theme,
 /// for screens of any width and for print.
 pub fn html(report: &Report) -> String {
-    let title = escape::html(&report.title);
-    let mut html = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n\
-         <body>\n{PATTERNS}<header>\n<h1>{title}</h1>\n"
-    );
+    let mut html = beginning(&escape::html(&report.title), "");
     let provenance =
         report.provenance.iter().map(|(name, value)| (escape::html(name), escape::html(value)));
     html.push_str(&facts(provenance));
@@ -44,7 +55,7 @@ pub fn html(report: &Report) -> String {
 }
 
 /// Renders names and values, both already escaped.
-fn facts(facts: impl Iterator<Item = (String, String)>) -> String {
+pub(crate) fn facts(facts: impl Iterator<Item = (String, String)>) -> String {
     let facts: String = facts
         .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n"))
         .collect();
@@ -78,7 +89,9 @@ fn section(suite: &SuiteReport, index: usize) -> String {
     ));
     html.push_str(&findings(suite));
     if !suite.losses.is_empty() {
-        html.push_str(&format!("<h3>Reliability</h3>\n{}<div class=\"cards\">\n", legend()));
+        let keys = [Key::BINS.as_slice(), &Key::HISTOGRAM].concat();
+        let legend = legend::html(&keys, Quantity::TopLabel);
+        html.push_str(&format!("<h3>Reliability</h3>\n{legend}<div class=\"cards\">\n"));
         for loss in 0..suite.losses.len() {
             html.push_str(&card(suite, loss, &format!("suite-{index}-loss-{loss}")));
         }
@@ -141,7 +154,7 @@ fn figure(loss: &LossReport, reliability: &Reliability, moment: &str, id: &str) 
     format!(
         "<figure>\n<figcaption>{heading}<br>n {}, ECE {ece} %, MCE {mce} %</figcaption>\n{}{}</figure>\n",
         count(reliability.n),
-        diagram(reliability, &format!("{id}-diagram"), &title),
+        diagram(&Panel::of(reliability), &format!("{id}-diagram"), &title),
         histogram(reliability, &format!("{id}-histogram"), &title)
     )
 }

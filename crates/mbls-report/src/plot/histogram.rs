@@ -1,41 +1,67 @@
+use super::quantity::Quantity;
 use super::{BOTTOM, Filled, LEFT, SPAN, Vertical, axes, line, open, rect};
 use crate::format::{ABSENT, counted, number, percent};
 use mbls_core::metric::Reliability;
 
-const VERTICAL: Vertical = Vertical { top: 8.0, length: 80.0 };
+pub(super) const VERTICAL: Vertical = Vertical { top: 8.0, length: 80.0 };
+/// The height of the histogram.
+pub(crate) const HEIGHT: f64 = VERTICAL.top + VERTICAL.length + BOTTOM;
 
 /// Draws the share of samples per confidence bin, with the mean confidence and the accuracy as
 /// vertical lines. The vertical axis always ends at 100 %, so the histograms of two losses are
 /// comparable.
 pub(crate) fn histogram(reliability: &Reliability, id: &str, title: &str) -> String {
-    let bins: Vec<Filled> = reliability.bins.iter().filter_map(Filled::new).collect();
-    let n = reliability.n as f64;
-    let mean = |value: fn(&Filled) -> f64| {
-        let mean = bins.iter().map(|bin| bin.count as f64 * value(bin)).sum::<f64>() / n;
-        mean.is_finite().then_some(mean.clamp(0.0, 1.0))
+    let title = format!("Confidence histogram {title}");
+    let mut svg = open(id, HEIGHT, &title, &description(reliability, Quantity::TopLabel));
+    svg.push_str(&content(reliability, Quantity::TopLabel));
+    svg.push_str("</svg>\n");
+    svg
+}
+
+fn filled(reliability: &Reliability) -> Vec<Filled> {
+    reliability.bins.iter().filter_map(Filled::new).collect()
+}
+
+type OfBin = fn(&Filled) -> f64;
+
+/// Returns the mean of a value over the samples.
+fn mean(reliability: &Reliability, value: OfBin) -> Option<f64> {
+    let bins = filled(reliability);
+    let sum: f64 = bins.iter().map(|bin| bin.count as f64 * value(bin)).sum();
+    let mean = sum / reliability.n as f64;
+    mean.is_finite().then_some(mean.clamp(0.0, 1.0))
+}
+
+/// Describes the histogram in words.
+pub(crate) fn description(reliability: &Reliability, quantity: Quantity) -> String {
+    let print = |value| match mean(reliability, value) {
+        Some(mean) => percent(mean, 1),
+        None => ABSENT.to_owned(),
     };
-    let (confidence, accuracy) = (mean(|bin| bin.confidence), mean(|bin| bin.accuracy));
-    let print = |mean: Option<f64>| mean.map_or_else(|| ABSENT.to_owned(), |mean| percent(mean, 1));
-    let description = format!(
-        "{}, mean confidence {} %, accuracy {} %.",
+    format!(
+        "{}, mean {} {} %, {} {} %.",
         counted(reliability.n, "sample"),
-        print(confidence),
-        print(accuracy)
-    );
-    let mut svg = open(
-        id,
-        VERTICAL.bottom() + BOTTOM,
-        &format!("Confidence histogram {title}"),
-        &description,
-    );
-    svg.push_str(&axes(VERTICAL, &[0.0, 0.5, 1.0], "Samples"));
+        quantity.predicted(),
+        print(|bin| bin.confidence),
+        quantity.observed(),
+        print(|bin| bin.accuracy)
+    )
+}
+
+/// Draws the histogram without the tags around it. The script of the page of evaluations draws the
+/// group `bins` anew: it has to draw as this does, which a test checks.
+pub(crate) fn content(reliability: &Reliability, quantity: Quantity) -> String {
+    let bins = filled(reliability);
+    let mut svg = axes(VERTICAL, &[0.0, 0.5, 1.0], quantity, "Samples");
+    svg.push_str("<g class=\"bins\">\n");
     for bin in &bins {
-        let share = (bin.count as f64 / n).min(1.0);
+        let share = (bin.count as f64 / reliability.n as f64).min(1.0);
         if !share.is_finite() {
             continue;
         }
         svg.push_str(&format!(
-            "<g><title>Confidence {} to {} %: {}, {} %</title>{}</g>\n",
+            "<g><title>{} {} to {} %: {}, {} %</title>{}</g>\n",
+            quantity.predicted_title(),
             number(bin.lower * 100.0, 1),
             number(bin.upper * 100.0, 1),
             counted(bin.count, "sample"),
@@ -43,14 +69,16 @@ pub(crate) fn histogram(reliability: &Reliability, id: &str, title: &str) -> Str
             rect("share", bin.extent(), VERTICAL.y(share), VERTICAL.bottom())
         ));
     }
-    for (class, mean) in [("mean-accuracy", accuracy), ("mean-confidence", confidence)] {
-        if let Some(mean) = mean.filter(|_| !bins.is_empty()) {
+    let means: [(&str, OfBin); 2] =
+        [("mean-accuracy", |bin| bin.accuracy), ("mean-confidence", |bin| bin.confidence)];
+    for (class, value) in means {
+        if let Some(mean) = mean(reliability, value).filter(|_| !bins.is_empty()) {
             let x = LEFT + mean * SPAN;
             svg.push_str(&line(class, (x, VERTICAL.top), (x, VERTICAL.bottom())));
             svg.push('\n');
         }
     }
-    svg.push_str("</svg>\n");
+    svg.push_str("</g>\n");
     svg
 }
 

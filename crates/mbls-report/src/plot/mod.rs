@@ -1,13 +1,19 @@
-//! Diagrams as inline SVG, coloured by the page's style sheet.
+//! Diagrams as SVG with classes. A page's style sheet or the diagram's own colours them.
 
 pub(crate) mod histogram;
+pub(crate) mod layers;
+pub(crate) mod legend;
+pub(crate) mod overlay;
+pub(crate) mod quantity;
 pub(crate) mod reliability;
+pub(crate) mod theme;
 
 use crate::format::coordinate;
 use mbls_core::metric::ReliabilityBin;
+use quantity::Quantity;
 
-/// The width of every diagram in SVG units.
-const WIDTH: f64 = 300.0;
+/// The width of every plot in SVG units.
+pub(crate) const WIDTH: f64 = 300.0;
 /// The left end of the horizontal axis.
 const LEFT: f64 = 40.0;
 /// Length of the horizontal axis, which runs over confidences from 0 to 1.
@@ -80,7 +86,7 @@ impl Vertical {
     }
 }
 
-fn rect(class: &str, (x, width): (f64, f64), top: f64, bottom: f64) -> String {
+pub(crate) fn rect(class: &str, (x, width): (f64, f64), top: f64, bottom: f64) -> String {
     format!(
         "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>",
         coordinate(x),
@@ -90,7 +96,7 @@ fn rect(class: &str, (x, width): (f64, f64), top: f64, bottom: f64) -> String {
     )
 }
 
-fn line(class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> String {
+pub(crate) fn line(class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> String {
     let [x1, y1, x2, y2] = [x1, y1, x2, y2].map(coordinate);
     format!("<line class=\"{class}\" x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\"/>")
 }
@@ -107,7 +113,7 @@ fn open(id: &str, height: f64, title: &str, description: &str) -> String {
 }
 
 /// Draws the grid, the tick labels and the titles of both axes.
-fn axes(vertical: Vertical, ticks: &[f64], title: &str) -> String {
+fn axes(vertical: Vertical, ticks: &[f64], quantity: Quantity, title: &str) -> String {
     let mut svg = String::from("<g aria-hidden=\"true\">\n");
     for &tick in ticks {
         let y = vertical.y(tick);
@@ -128,9 +134,10 @@ fn axes(vertical: Vertical, ticks: &[f64], title: &str) -> String {
         ));
     }
     svg.push_str(&format!(
-        "<text class=\"axis middle\" x=\"{}\" y=\"{}\">Confidence (%)</text>\n",
+        "<text class=\"axis middle\" x=\"{}\" y=\"{}\">{} (%)</text>\n",
         coordinate(LEFT + SPAN / 2.0),
-        coordinate(vertical.bottom() + 28.0)
+        coordinate(vertical.bottom() + 28.0),
+        quantity.predicted_title()
     ));
     let middle = vertical.y(0.5);
     svg.push_str(&format!(

@@ -1,64 +1,84 @@
+use super::layers::{self, interval_text};
+use super::quantity::Quantity;
 use super::{BOTTOM, Filled, LEFT, SPAN, Vertical, axes, line, open, rect};
 use crate::format::{coordinate, count, counted, number, percent, signed};
-use mbls_core::metric::Reliability;
+use mbls_core::bootstrap::Interval;
+use mbls_core::metric::{ConsistencyBand, Reliability};
 
 /// Space above the plot for the bins' counts.
 const TOP: f64 = 42.0;
 const VERTICAL: Vertical = Vertical { top: TOP, length: SPAN };
+/// The height of the diagram.
+pub(crate) const HEIGHT: f64 = TOP + SPAN + BOTTOM;
 /// The smallest width of a bin, in SVG units, at which its count is printed.
 const COUNT_WIDTH: f64 = 9.0;
 
-/// Fill patterns of the gaps, shared by all diagrams of a page.
-pub(crate) const PATTERNS: &str = "<svg class=\"patterns\" width=\"0\" height=\"0\" aria-hidden=\"true\" focusable=\"false\"><defs>\n\
-<pattern id=\"pattern-over\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
-<rect class=\"over-ground\" width=\"5\" height=\"5\"/><rect class=\"over-ink\" width=\"2\" height=\"5\"/></pattern>\n\
-<pattern id=\"pattern-under\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\">\
-<rect class=\"under-ground\" width=\"5\" height=\"5\"/><circle class=\"under-ink\" cx=\"2.5\" cy=\"2.5\" r=\"1.3\"/></pattern>\n\
-</defs></svg>\n";
+/// One reliability diagram and what lies above its bins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panel<'a> {
+    pub(crate) reliability: &'a Reliability,
+    pub(crate) quantity: Quantity,
+    /// Whether the bins are drawn.
+    pub(crate) bins: bool,
+    pub(crate) band: Option<&'a ConsistencyBand>,
+    /// Points of the smooth curve.
+    pub(crate) smooth: &'a [(f64, f64)],
+}
 
-/// Renders the legend of the reliability diagrams.
-pub(crate) fn legend() -> String {
-    let key = |body: &str, text: &str| {
-        format!(
-            "<li><svg class=\"key\" viewBox=\"0 0 16 12\" aria-hidden=\"true\">{body}</svg> {text}</li>\n"
-        )
-    };
-    let whole = |class| rect(class, (0.5, 15.0), 0.5, 11.5);
-    let mut html = String::from("<ul class=\"legend\">\n");
-    html.push_str(&key(&whole("bar"), "accuracy of the bin"));
-    html.push_str(&key(&whole("over"), "overconfident: accuracy below confidence"));
-    html.push_str(&key(&whole("under"), "underconfident: accuracy above confidence"));
-    html.push_str(&key(&line("diagonal", (1.0, 11.0), (15.0, 1.0)), "perfect calibration"));
-    html.push_str(&key(&line("mean-accuracy", (8.0, 0.0), (8.0, 12.0)), "mean accuracy"));
-    html.push_str(&key(&line("mean-confidence", (8.0, 0.0), (8.0, 12.0)), "mean confidence"));
-    html.push_str("</ul>\n");
-    html
+impl<'a> Panel<'a> {
+    /// The bins of the top label alone.
+    pub(crate) fn of(reliability: &'a Reliability) -> Self {
+        Self { reliability, quantity: Quantity::TopLabel, bins: true, band: None, smooth: &[] }
+    }
 }
 
 /// Draws the accuracy of each confidence bin, and the gap between its accuracy and its mean
 /// confidence, which ends on the diagonal. Bins without samples are omitted. If bins are too narrow
 /// for their counts, the counts are only in the tooltips.
-pub(crate) fn diagram(reliability: &Reliability, id: &str, title: &str) -> String {
-    let bins: Vec<Filled> = reliability.bins.iter().filter_map(Filled::new).collect();
+pub(crate) fn diagram(panel: &Panel, id: &str, title: &str) -> String {
     let title = format!("Reliability diagram {title}");
-    let mut svg = open(id, VERTICAL.bottom() + BOTTOM, &title, &description(reliability, &bins));
-    svg.push_str(&axes(VERTICAL, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0], "Accuracy"));
-    for bin in &bins {
-        svg.push_str(&drawn(bin));
-    }
-    svg.push_str(&line("diagonal", (LEFT, VERTICAL.y(0.0)), (LEFT + SPAN, VERTICAL.y(1.0))));
-    svg.push('\n');
-    svg.push_str(&counts(&bins));
+    let mut svg = open(id, HEIGHT, &title, &description(panel));
+    svg.push_str(&content(panel));
     svg.push_str("</svg>\n");
     svg
 }
 
+/// Draws the diagram without the tags around it. The script of the page of evaluations draws the
+/// groups `bins` and `counts` anew: it has to draw as this does, which a test checks.
+pub(crate) fn content(panel: &Panel) -> String {
+    let ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
+    let mut svg = axes(VERTICAL, &ticks, panel.quantity, panel.quantity.observed_title());
+    let bins = filled(panel.reliability);
+    let drawn_bins = if panel.bins { bins.as_slice() } else { &[] };
+    let intervals = panel.band.map(layers::intervals).unwrap_or_default();
+    svg.push_str("<g class=\"bins\">\n");
+    for bin in drawn_bins {
+        let same = |of: &&(Filled, Interval)| of.0.lower == bin.lower && of.0.upper == bin.upper;
+        let interval = intervals.iter().find(same).map(|of| &of.1);
+        svg.push_str(&drawn(bin, panel.quantity, interval));
+    }
+    if let Some(band) = panel.band {
+        svg.push_str(&layers::band(band, VERTICAL));
+    }
+    svg.push_str("</g>\n");
+    svg.push_str(&line("diagonal", (LEFT, VERTICAL.y(0.0)), (LEFT + SPAN, VERTICAL.y(1.0))));
+    svg.push('\n');
+    svg.push_str(&layers::smooth(panel.smooth, VERTICAL));
+    svg.push_str(&counts(drawn_bins));
+    svg
+}
+
+fn filled(reliability: &Reliability) -> Vec<Filled> {
+    reliability.bins.iter().filter_map(Filled::new).collect()
+}
+
 /// Draws one bin: its bar, its gap, and a tick at its accuracy that stays visible if the bar is too
 /// low to see.
-fn drawn(bin: &Filled) -> String {
+fn drawn(bin: &Filled, quantity: Quantity, interval: Option<&Interval>) -> String {
     let extent = bin.extent();
     let (accuracy, confidence) = (VERTICAL.y(bin.accuracy), VERTICAL.y(bin.confidence));
-    let mut svg = format!("<g><title>{}</title>", tooltip(bin));
+    let interval = interval.map_or_else(String::new, |of| format!(", {}", interval_text(of)));
+    let mut svg = format!("<g><title>{}{interval}</title>", tooltip(bin, quantity));
     svg.push_str(&rect("bar", extent, accuracy, VERTICAL.bottom()));
     if bin.overconfident() {
         svg.push_str(&rect("over", extent, confidence, accuracy));
@@ -71,8 +91,9 @@ fn drawn(bin: &Filled) -> String {
 }
 
 fn counts(bins: &[Filled]) -> String {
-    let mut svg = String::from("<g aria-hidden=\"true\">\n");
-    if bins.iter().all(|bin| (bin.upper - bin.lower) * SPAN >= COUNT_WIDTH) {
+    let mut svg = String::from("<g class=\"counts\" aria-hidden=\"true\">\n");
+    let wide = |bin: &Filled| (bin.upper - bin.lower) * SPAN >= COUNT_WIDTH;
+    if !bins.is_empty() && bins.iter().all(wide) {
         for bin in bins {
             let (x, y) = (LEFT + (bin.lower + bin.upper) / 2.0 * SPAN + 3.0, TOP - 4.0);
             let (x, y) = (coordinate(x), coordinate(y));
@@ -88,20 +109,25 @@ fn counts(bins: &[Filled]) -> String {
     svg
 }
 
-fn tooltip(bin: &Filled) -> String {
+fn tooltip(bin: &Filled, quantity: Quantity) -> String {
     format!(
-        "Confidence {} to {} %: {}, accuracy {} %, mean confidence {} %, gap {} points",
+        "{} {} to {} %: {}, {} {} %, mean {} {} %, gap {} points",
+        quantity.predicted_title(),
         number(bin.lower * 100.0, 1),
         number(bin.upper * 100.0, 1),
         counted(bin.count, "sample"),
+        quantity.observed(),
         percent(bin.accuracy, 1),
+        quantity.predicted(),
         percent(bin.confidence, 1),
         signed(bin.gap() * 100.0, 1),
     )
 }
 
 /// Describes the diagram in words.
-fn description(reliability: &Reliability, bins: &[Filled]) -> String {
+pub(crate) fn description(panel: &Panel) -> String {
+    let Panel { reliability, quantity, .. } = *panel;
+    let bins = filled(reliability);
     let over = bins.iter().filter(|bin| bin.overconfident()).count() as u64;
     let under = bins.iter().filter(|bin| bin.underconfident()).count() as u64;
     let mut text = format!(
@@ -111,9 +137,9 @@ fn description(reliability: &Reliability, bins: &[Filled]) -> String {
         bins.len(),
     );
     if let Some(widest) =
-        bins.iter().reduce(|a, b| if b.gap().abs() > a.gap().abs() { b } else { a })
+        bins.iter().copied().reduce(|a, b| if b.gap().abs() > a.gap().abs() { b } else { a })
     {
-        text.push_str(&format!(" Largest gap: {}.", tooltip(widest)));
+        text.push_str(&format!(" Largest gap: {}.", tooltip(&widest, quantity)));
     }
     text
 }
@@ -150,7 +176,7 @@ mod tests {
             bin(0.5, 0.75, 5, 0.6, 0.6),
             bin(0.75, 1.0, 10, 0.9, 0.5),
         ];
-        let svg = diagram(&Reliability { n: 19, bins }, "d", "of a test");
+        let svg = diagram(&Panel::of(&Reliability { n: 19, bins }), "d", "of a test");
         let rects: Vec<&str> = svg
             .match_indices("<rect")
             .map(|(at, _)| &svg[at..at + svg[at..].find("/>").unwrap()])
@@ -208,7 +234,7 @@ mod tests {
             accuracy: Some(0.5),
         });
         for bins in [bins, vec![]] {
-            let svg = diagram(&Reliability { n: 9, bins }, "d", "of a test");
+            let svg = diagram(&Panel::of(&Reliability { n: 9, bins }), "d", "of a test");
             assert!(
                 !svg.contains("<rect") && !svg.contains("NaN") && !svg.contains("inf"),
                 "{svg}"
@@ -224,7 +250,7 @@ mod tests {
                 .collect()
         };
         let counts = |n: usize| {
-            diagram(&Reliability { n: n as u64, bins: bins(n) }, "d", "")
+            diagram(&Panel::of(&Reliability { n: n as u64, bins: bins(n) }), "d", "")
                 .matches("class=\"count\"")
                 .count()
         };
